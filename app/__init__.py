@@ -1,0 +1,1 @@
+"""The door: everything that a person or a program talks to."""
