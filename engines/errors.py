@@ -1,15 +1,15 @@
 """What can go wrong in an engine.
 
-    StudioError                   everything below; `str(error)` is fit for a user to read
-    ├── InvalidRequest            a field's value cannot be used (names field, value and remedy)
-    │   └── InvalidMedia          the uploaded audio, video or picture cannot be decoded
-    ├── Cancelled                 the caller's cancel event was set
-    ├── ModelMissing              a model that the request needs is not on disk (says how to get it)
-    ├── ModelInvalid              a model's files are there but cannot be used
-    ├── OutOfMemory               the device's memory did not suffice; the next request may
-    ├── DownloadFailed            a model could not be fetched or did not verify
-    ├── EngineCrashed             native code died; only this request is lost
-    └── ServiceUnavailable        a remote engine did not answer in time or at all
+StudioError                   everything below; `str(error)` is fit for a user to read
+├── InvalidRequest            a field's value cannot be used (names field, value and remedy)
+│   └── InvalidMedia          the uploaded audio, video or picture cannot be decoded
+├── Cancelled                 the caller's cancel event was set
+├── ModelMissing              a model that the request needs is not on disk (says how to get it)
+├── ModelInvalid              a model's files are there but cannot be used
+├── OutOfMemory               the device's memory did not suffice; the next request may
+├── DownloadFailed            a model could not be fetched or did not verify
+├── EngineCrashed             native code died; only this request is lost
+└── ServiceUnavailable        a remote engine did not answer in time or at all
 """
 
 
