@@ -1,0 +1,1 @@
+"""The cellar: what must not be lost."""

@@ -1,0 +1,164 @@
+"""Jobs in one SQLite file: WAL, one connection, one writer at a time."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from app.job_types import FINAL, INTERRUPTED, IdempotencyConflict, Job, JobError, JobFile, JobState, StorageFailed
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS jobs (
+    id TEXT PRIMARY KEY,
+    kind TEXT NOT NULL,
+    owner TEXT NOT NULL,
+    state TEXT NOT NULL,
+    request TEXT NOT NULL,
+    request_hash TEXT NOT NULL,
+    idempotency_key TEXT,
+    created_at REAL NOT NULL,
+    started_at REAL,
+    finished_at REAL,
+    result TEXT,
+    files TEXT NOT NULL DEFAULT '[]',
+    error TEXT
+) STRICT;
+CREATE UNIQUE INDEX IF NOT EXISTS jobs_by_key ON jobs (owner, idempotency_key) WHERE idempotency_key IS NOT NULL;
+CREATE INDEX IF NOT EXISTS jobs_recent ON jobs (owner, kind, created_at DESC);
+CREATE INDEX IF NOT EXISTS jobs_by_end ON jobs (finished_at);
+"""
+COLUMNS = "id, kind, owner, state, request, created_at, started_at, finished_at, result, files, error"
+
+
+class SqliteJobStore:
+    """A `JobStore` in the file `path`, made if absent. Every method may raise StorageFailed."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock = threading.Lock()
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._connection = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=10)
+        except (OSError, sqlite3.Error) as error:
+            raise StorageFailed(f"{path} cannot be opened: {error}. Choose another STUDIO_DATA_DIR.") from error
+        with self._use() as db:
+            # FULL: an acknowledged job survives a power cut too, for about a millisecond a write.
+            db.execute("PRAGMA journal_mode=WAL")
+            db.execute("PRAGMA synchronous=FULL")
+            db.executescript(SCHEMA)
+
+    def create(self, job: Job, idempotency_key: str | None, request_hash: str) -> Job:
+        with self._use() as db:
+            if idempotency_key is not None:
+                row = db.execute(
+                    f"SELECT {COLUMNS}, request_hash FROM jobs WHERE owner = ? AND idempotency_key = ?",
+                    (job.owner, idempotency_key),
+                ).fetchone()
+                if row is not None:
+                    if row[-1] != request_hash:
+                        raise IdempotencyConflict(
+                            f"Idempotency-Key {idempotency_key!r} was used for a different request (job {row[0]}). "
+                            "Use a new key for a new request."
+                        )
+                    return _job(row[:-1])
+            db.execute(
+                f"INSERT INTO jobs ({COLUMNS}, request_hash, idempotency_key) VALUES ({', '.join('?' * 13)})",
+                (*_row(job), request_hash, idempotency_key),
+            )
+        return job
+
+    def save(self, job: Job) -> None:
+        with self._use() as db:
+            db.execute(
+                "UPDATE jobs SET state = ?, started_at = ?, finished_at = ?, result = ?, files = ?, error = ?"
+                " WHERE id = ?",
+                (*_changing(job), job.id),
+            )
+
+    def discard(self, job_id: str) -> None:
+        with self._use() as db:
+            db.execute("DELETE FROM jobs WHERE id = ?", (job_id,))
+
+    def get(self, job_id: str) -> Job | None:
+        with self._use() as db:
+            row = db.execute(f"SELECT {COLUMNS} FROM jobs WHERE id = ?", (job_id,)).fetchone()
+        return None if row is None else _job(row)
+
+    def recent(self, owner: str, kind: str, limit: int) -> list[Job]:
+        with self._use() as db:
+            rows = db.execute(
+                f"SELECT {COLUMNS} FROM jobs WHERE owner = ? AND kind = ? AND state = ?"
+                " ORDER BY created_at DESC LIMIT ?",
+                (owner, kind, JobState.SUCCEEDED, limit),
+            ).fetchall()
+        return [_job(row) for row in rows]
+
+    def interrupt_unfinished(self, now: float) -> int:
+        with self._use() as db:
+            return db.execute(
+                "UPDATE jobs SET state = ?, finished_at = ?, error = ? WHERE state IN (?, ?)",
+                (JobState.INTERRUPTED, now, json.dumps(asdict(INTERRUPTED)), JobState.QUEUED, JobState.RUNNING),
+            ).rowcount
+
+    def delete_finished_before(self, time: float) -> list[str]:
+        with self._use() as db:
+            states = ", ".join("?" * len(FINAL))
+            rows = db.execute(
+                f"DELETE FROM jobs WHERE finished_at < ? AND state IN ({states}) RETURNING id", (time, *sorted(FINAL))
+            ).fetchall()
+        return [row[0] for row in rows]
+
+    def close(self) -> None:
+        with self._lock:
+            self._connection.close()
+
+    @contextmanager
+    def _use(self) -> Iterator[sqlite3.Connection]:
+        """The connection, for one thread at a time."""
+        with self._lock:
+            try:
+                yield self._connection
+            except sqlite3.Error as error:
+                raise StorageFailed(
+                    f"The studio's job store could not be used ({error}). Free disk space or check the data folder."
+                ) from error
+
+
+def _changing(job: Job) -> tuple[Any, ...]:
+    return (
+        job.state.value,
+        job.started_at,
+        job.finished_at,
+        None if job.result is None else json.dumps(job.result),
+        json.dumps([asdict(file) for file in job.files]),
+        None if job.error is None else json.dumps(asdict(job.error)),
+    )
+
+
+def _row(job: Job) -> tuple[Any, ...]:
+    state, started, finished, result, files, error = _changing(job)
+    request = json.dumps(job.request)
+    return (job.id, job.kind, job.owner, state, request, job.created_at, started, finished, result, files, error)
+
+
+def _job(row: tuple[Any, ...]) -> Job:
+    job_id, kind, owner, state, request, created, started, finished, result, files, error = row
+    return Job(
+        id=job_id,
+        kind=kind,
+        owner=owner,
+        state=JobState(state),
+        request=json.loads(request),
+        created_at=created,
+        started_at=started,
+        finished_at=finished,
+        result=None if result is None else json.loads(result),
+        files=tuple(JobFile(**file) for file in json.loads(files)),
+        error=None if error is None else JobError(**json.loads(error)),
+    )
