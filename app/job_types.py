@@ -135,6 +135,11 @@ class JobFailed(StudioError):
         self.field = error.field
 
 
+def end_of(state: JobState) -> JobProgress:
+    """The progress that a final job shows."""
+    return JobProgress(state.value, 1, 1, 1.0, 0.0) if state is JobState.SUCCEEDED else JobProgress(state.value)
+
+
 class JobNotFound(StudioError):
     """No job of this owner has this id."""
 

@@ -27,6 +27,7 @@ from app.job_types import (
     JobProgress,
     JobState,
     StorageFailed,
+    end_of,
 )
 from app.lane import Lane, LaneState, LaneStatus, Ticket
 from app.stores.base import JobStore
@@ -277,7 +278,7 @@ class Jobs:
             result=result,
             error=error,
             files=tuple(live.files) if done else (),
-            progress=JobProgress(state.value, 1, 1, 1.0, 0.0) if done else live.job.progress,
+            progress=end_of(state),
         )
         try:
             self._store.save(job)

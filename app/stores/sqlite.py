@@ -11,7 +11,17 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from app.job_types import FINAL, INTERRUPTED, IdempotencyConflict, Job, JobError, JobFile, JobState, StorageFailed
+from app.job_types import (
+    FINAL,
+    INTERRUPTED,
+    IdempotencyConflict,
+    Job,
+    JobError,
+    JobFile,
+    JobState,
+    StorageFailed,
+    end_of,
+)
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS jobs (
@@ -158,6 +168,7 @@ def _job(row: tuple[Any, ...]) -> Job:
         created_at=created,
         started_at=started,
         finished_at=finished,
+        progress=end_of(JobState(state)),
         result=None if result is None else json.loads(result),
         files=tuple(JobFile(**file) for file in json.loads(files)),
         error=None if error is None else JobError(**json.loads(error)),
