@@ -1,0 +1,171 @@
+"""Speech to text by a remote transcription service, with the local engine for when it cannot be had."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import random
+import time
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Event
+from typing import Any, TypeVar
+
+import httpx
+
+from engines.errors import Cancelled, InvalidMedia, ServiceUnavailable
+from engines.protocols import SpeechEngine
+from engines.speech.cloud_client import WHERE, CallFailed, call_service, read_service_info
+from engines.speech.model import check_language
+from engines.types import Progress, ProgressCallback, SpeechModelInfo, TranscribeRequest, Transcript
+
+POLL_SECONDS = 0.05
+"""How often a running call looks at its cancel event."""
+
+UPLOAD_SHARE = 0.5
+"""Part of the progress bar for the upload; what the service does afterwards cannot be seen from here."""
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class CallOptions:
+    """How patient a CloudRunEngine is. All times in seconds."""
+
+    connect_timeout: float = 5.0
+    write_timeout: float = 30.0
+    read_timeout: float = 300.0
+    """Longest silence while the service works: Cloud Run's own default limit for a request."""
+    max_retries: int = 2
+    backoff: float = 0.5
+    """Wait before the first retry; doubles with each, and is drawn between half and all of that."""
+    max_wait: float = 10.0
+    """Longest wait before a retry, also when the service asks for more."""
+    max_upload_bytes: int = 32 * 1024 * 1024 - 64 * 1024
+    """Larger files go to the local engine at once: Cloud Run takes 32 MiB a request, form fields included."""
+
+
+class CloudRunEngine:
+    """A SpeechEngine over HTTP.
+
+    A file that the service finds unreadable is the caller's error and is not tried again. Every other failure, after
+    its retries, goes to `fallback`, which is said in the transcript's `where` and `note`.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        fallback: SpeechEngine | None = None,
+        *,
+        options: CallOptions | None = None,
+        auth: httpx.Auth | None = None,
+        transport: httpx.AsyncBaseTransport | None = None,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self._base_url = base_url.rstrip("/")
+        self._fallback = fallback
+        self._options = options or CallOptions()
+        self._auth = auth
+        self._transport = transport
+        self._sleep = sleep
+        self._now = now
+        self._service_info: SpeechModelInfo | None = None
+
+    @property
+    def info(self) -> SpeechModelInfo:
+        if self._service_info:
+            return self._service_info
+        language = self._fallback.info.language if self._fallback else "und"
+        return SpeechModelInfo("cloud-run", f"Transcription service at {self._base_url}", False, language, WHERE)
+
+    def load(self) -> None:
+        """Load the fall-back and ask the service for its model. A service that sleeps or is away is no error here."""
+        if self._fallback:
+            self._fallback.load()
+        self._service_info = asyncio.run(self._ask_for_info())
+
+    def check(self, request: TranscribeRequest) -> None:
+        if self._service_info:
+            check_language(request.language, self._service_info)
+
+    def transcribe(self, request: TranscribeRequest, on_progress: ProgressCallback, cancel: Event) -> Transcript:
+        self.check(request)
+        try:
+            return asyncio.run(_until_cancelled(self._call(request, on_progress), cancel))
+        except CallFailed as error:
+            reason = error.reason
+        if self._fallback is None:
+            raise ServiceUnavailable(f"The transcription service {reason}: try again in a minute.")
+        transcript = self._fallback.transcribe(request, on_progress, cancel)
+        note = f"The transcription service {reason}, so this was transcribed by the local engine."
+        return dataclasses.replace(transcript, note=f"{note} {transcript.note}".strip())
+
+    def close(self) -> None:
+        if self._fallback:
+            self._fallback.close()
+
+    async def _call(self, request: TranscribeRequest, on_progress: ProgressCallback) -> Transcript:
+        size = _size(request)
+        if size > self._options.max_upload_bytes:
+            raise CallFailed("does not take files of this size")
+
+        def on_sent(sent: int) -> None:
+            on_progress(Progress("upload", sent, size, UPLOAD_SHARE * sent / size))
+
+        async with self._client() as client:
+            for attempt in range(self._options.max_retries + 1):
+                try:
+                    return await call_service(client, request, on_sent, self._now)
+                except CallFailed as error:
+                    if not error.retry or attempt == self._options.max_retries:
+                        raise
+                    await self._sleep(self._wait(attempt, error.retry_after))
+        raise AssertionError("the last attempt returns or raises")
+
+    def _wait(self, attempt: int, asked: float | None) -> float:
+        """Seconds before the next try. The random part keeps many callers from coming back at the same moment."""
+        own = self._options.backoff * 2.0**attempt * random.uniform(0.5, 1.0)
+        return min(max(own, asked or 0.0), self._options.max_wait)
+
+    async def _ask_for_info(self) -> SpeechModelInfo | None:
+        async with self._client() as client:
+            return await read_service_info(client)
+
+    def _client(self) -> httpx.AsyncClient:
+        # One per call, because a connection belongs to the event loop that made it, and each call has its own loop.
+        options = self._options
+        return httpx.AsyncClient(
+            base_url=self._base_url,
+            auth=self._auth,
+            transport=self._transport,
+            timeout=httpx.Timeout(
+                connect=options.connect_timeout,
+                write=options.write_timeout,
+                read=options.read_timeout,
+                pool=options.connect_timeout,
+            ),
+        )
+
+
+async def _until_cancelled(work: Coroutine[Any, Any, T], cancel: Event) -> T:
+    """Run `work`, but drop it (and its connection) as soon as `cancel` is set."""
+    task = asyncio.create_task(work)
+    while not task.done():
+        if cancel.is_set():
+            task.cancel()
+            await asyncio.wait({task})
+            raise Cancelled
+        await asyncio.wait({task}, timeout=POLL_SECONDS)
+    return task.result()
+
+
+def _size(request: TranscribeRequest) -> int:
+    try:
+        size = Path(request.path).stat().st_size
+    except OSError as error:
+        raise InvalidMedia("file", "The file could not be opened on this machine: send it again.") from error
+    if size == 0:
+        raise InvalidMedia("file", "The file is empty (0 bytes): choose another one, or save the recording first.")
+    return size

@@ -1,0 +1,93 @@
+"""A Vosk model folder: is it one, what is it called, which language does it understand."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+from engines.errors import InvalidRequest, ModelInvalid, ModelMissing
+from engines.types import SpeechModelInfo
+
+DESCRIPTION = "studio.json"
+"""Optional file in a model folder: {"name", "label", "demo", "language", "words"}."""
+
+UNKNOWN_LANGUAGE = "und"
+"""BCP 47 for undetermined: a model that does not say takes every language."""
+
+ACOUSTIC_MODELS = ("am/final.mdl", "final.mdl")
+GRAPHS = ("graph/HCLG.fst", "graph/HCLr.fst", "HCLG.fst", "HCLr.fst")
+FEATURES = ("conf/mfcc.conf", "mfcc.conf")
+
+# Codes in the public models' folder names that are countries' or old codes rather than BCP 47.
+LANGUAGES = {"cn": "zh", "vn": "vi", "kz": "kk", "ua": "uk", "gr": "el"}
+REGIONS = {"us", "in", "gb", "gr", "ph"}
+
+
+def check_model_folder(folder: Path) -> None:
+    """Raise ModelMissing or ModelInvalid, with the remedy. Cheap: looks at names only.
+
+    Vosk itself reports a wrong folder by one sentence for all causes, on standard error.
+    """
+    if not folder.exists():
+        raise ModelMissing(
+            f"There is no speech model at {folder}. Fetch one with `python3 launch.py models pull small-en`, "
+            "or name the folder of a Vosk model with --vosk-model or MODEL_PATH."
+        )
+    if not folder.is_dir():
+        raise ModelInvalid(
+            f"{folder} is a file; a Vosk model is a folder. Unpack it, then name the folder that holds am and conf."
+        )
+    for kind, names in (("acoustic model", ACOUSTIC_MODELS), ("word graph", GRAPHS), ("features", FEATURES)):
+        if not any((folder / name).is_file() for name in names):
+            raise ModelInvalid(
+                f"{folder} is not a complete Vosk model: its {kind} ({' or '.join(names[:2])}) is missing. Name the "
+                "folder that directly holds am, conf and graph, or fetch the model again."
+            )
+
+
+def read_model_info(folder: Path) -> SpeechModelInfo:
+    """What the folder says about itself, or what its name tells. Raises ModelInvalid for a broken description."""
+    path = folder / DESCRIPTION
+    described: dict[str, object] = {}
+    if path.is_file():
+        try:
+            described = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise ModelInvalid(f"{path} is not valid JSON ({error}): correct it or remove it.") from error
+        if not isinstance(described, dict):
+            raise ModelInvalid(f"{path} must hold a JSON object with name, label, demo and language.")
+    name = str(described.get("name") or folder.resolve().name)
+    return SpeechModelInfo(
+        name=name,
+        label=str(described.get("label") or f"Vosk model {name}"),
+        demo=described.get("demo") is True,
+        language=str(described.get("language") or guess_language(name)),
+        where="local",
+    )
+
+
+def guess_language(name: str) -> str:
+    """BCP 47 from a public model's folder name: vosk-model-small-en-us-0.15 is en-US."""
+    match = re.match(r"vosk-model-(?:small-|big-)?([a-z]{2,3})(?:-([a-z]{2}))?(?=[-.]|$)", name)
+    if not match:
+        return UNKNOWN_LANGUAGE
+    language, region = match[1], match[2]
+    language = LANGUAGES.get(language, language)
+    return f"{language}-{region.upper()}" if region in REGIONS else language
+
+
+def check_language(requested: str | None, info: SpeechModelInfo) -> None:
+    """Raise InvalidRequest unless the model understands `requested`, whatever the region: en fits en-US and en-GB."""
+    if requested is None or info.language == UNKNOWN_LANGUAGE:
+        return
+    if _primary(requested) != _primary(info.language):
+        raise InvalidRequest(
+            "language",
+            f"Language {requested[:40]!r} is not available: the loaded speech model ({info.name}) understands "
+            f"{info.language}. Leave the language out, or start with a model for yours.",
+        )
+
+
+def _primary(language: str) -> str:
+    return re.split(r"[-_]", language.strip().lower(), maxsplit=1)[0]
