@@ -19,7 +19,7 @@ from app.settings import Settings
 from app.stores.media import MediaStore
 from engines.protocols import ImageEngine, SpeechEngine
 from engines.speech.captions import to_srt, to_vtt
-from engines.types import GeneratedImage, ImageRequest, TranscribeRequest, Transcript
+from engines.types import GeneratedImage, ImageRequest, Segment, TranscribeRequest, Transcript, Word
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +127,17 @@ def _transcribe(engine: SpeechEngine, request: TranscribeRequest, context: JobCo
         "segments": [asdict(segment) for segment in transcript.segments],
         "captions": files,
     }
+
+
+def transcript_of(job: Job) -> Transcript:
+    """A finished speech job's result as the engine's type again."""
+    result = job.result or {}
+    segments = tuple(
+        Segment(item["text"], item["start"], item["end"], tuple(Word(**word) for word in item["words"]))
+        for item in result["segments"]
+    )
+    known = {key: result[key] for key in ("text", "duration", "language", "engine", "where", "demo", "note")}
+    return Transcript(segments=segments, **known)
 
 
 def _sha256(path: Path) -> str:

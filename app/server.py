@@ -1,0 +1,90 @@
+"""The server: HTTP routes and the Gradio page on one FastAPI app."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+from fastapi import FastAPI
+from fastapi.middleware.cors import CORSMiddleware
+
+from app import health
+from app.api import jobs, legacy, openai
+from app.api.errors import install_error_handlers
+from app.auth import BearerAuth
+from app.cli import version
+from app.concurrency import run_blocking
+from app.guard import SiteGuard
+from app.limits import BodyLimit
+from app.studio import Studio
+
+HOUR = 3600.0
+DAY = 24 * HOUR
+
+
+def create_app(studio: Studio) -> FastAPI:
+    """Everything behind the port, over the given engines and stores."""
+    # Read when gradio is imported, which is why the page's import waits until here.
+    os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+    import gradio
+
+    from app.ui.blocks import build_blocks
+
+    settings = studio.settings
+    app = FastAPI(
+        title="Carrot Studio",
+        version=version(),
+        description="Avatars, hero images and transcription. The page is at `/`, Gradio's own API at `/?view=api`.",
+        lifespan=lambda _: _run(studio),
+    )
+    app.state.studio = studio
+    install_error_handlers(app)
+    for router in (health.router, legacy.router, openai.router, jobs.router):
+        app.include_router(router)
+    # Added last is asked first: host, then CORS, then who calls, then how much.
+    app.add_middleware(BodyLimit, max_bytes=settings.max_upload_mb * 2**20)
+    app.add_middleware(BearerAuth, tokens=settings.tokens, exempt=frozenset({"/health/live"}))
+    app.add_middleware(
+        CORSMiddleware,
+        allow_origins=settings.allowed_origins,
+        allow_methods=["GET", "POST", "DELETE"],
+        allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "Last-Event-ID"],
+    )
+    app.add_middleware(SiteGuard, hosts=settings.trusted_hosts, origins=settings.allowed_origins)
+    return gradio.mount_gradio_app(
+        app,
+        build_blocks(studio),
+        path="/",
+        show_error=False,
+        max_file_size=settings.max_upload_mb * 2**20,
+        allowed_paths=[],
+        enable_monitoring=False,
+    )
+
+
+@asynccontextmanager
+async def _run(studio: Studio) -> AsyncIterator[None]:
+    studio.jobs.start()
+    housekeeping = asyncio.create_task(_forget_old_jobs(studio))
+    try:
+        yield
+    finally:
+        housekeeping.cancel()
+        with suppress(asyncio.CancelledError):
+            await housekeeping
+        await run_blocking(_close, studio)
+
+
+async def _forget_old_jobs(studio: Studio) -> None:
+    days = studio.settings.job_retention_days
+    while days:
+        await run_blocking(studio.jobs.prune, days * DAY)
+        await asyncio.sleep(HOUR)
+
+
+def _close(studio: Studio) -> None:
+    studio.jobs.close()
+    studio.image.close()
+    studio.speech.close()

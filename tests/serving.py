@@ -1,0 +1,70 @@
+"""A real server on a free port of this machine, for tests that speak to it as clients do."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import uvicorn
+from fastapi import FastAPI
+
+from app.jobs import Jobs
+from app.lane import Lane
+from app.presets import load_presets
+from app.settings import Settings
+from app.stores.media import MediaStore
+from app.stores.sqlite import SqliteJobStore
+from app.studio import Studio
+from engines.protocols import ImageEngine, SpeechEngine
+
+
+def make_studio(settings: Settings, image: ImageEngine, speech: SpeechEngine) -> Studio:
+    """A studio over the given engines, wired as the product's own."""
+    lanes = {
+        "image": Lane("image", image.load, capacity=settings.max_queue),
+        "speech": Lane("speech", speech.load, width=settings.speech_workers, capacity=settings.max_queue),
+    }
+    media = MediaStore(settings.data_dir)
+    jobs = Jobs(SqliteJobStore(settings.data_dir / "jobs.db"), media, lanes)
+    return Studio(settings, image, speech, jobs, media, load_presets(Path(__file__).parents[1] / "presets"))
+
+
+@contextmanager
+def serving(app: FastAPI) -> Iterator[str]:
+    """The base URL of a server that runs `app` until the block ends."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port = listener.getsockname()[1]
+        config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1, ws="none")
+        server = uvicorn.Server(config)
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+        thread.start()
+        try:
+            url = f"http://127.0.0.1:{port}"
+            _until_answering(url)
+            yield url
+        finally:
+            server.should_exit = True
+            thread.join(30)
+
+
+def _until_answering(url: str) -> None:
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        try:
+            httpx.get(f"{url}/health/live", timeout=5)
+        except httpx.TransportError:
+            time.sleep(0.05)
+        else:
+            return
+    raise AssertionError(f"{url} did not answer within 60 s")
+
+
+def settings_in(folder: Path, **values: object) -> Settings:
+    """Settings over a test's own folder, untouched by this machine's environment."""
+    return Settings.model_validate({"data_dir": folder, "speech_workers": 1, **values})
