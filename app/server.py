@@ -14,7 +14,7 @@ from app import health
 from app.api import jobs, legacy, openai
 from app.api.errors import install_error_handlers
 from app.auth import BearerAuth
-from app.cli import version
+from app.about import version
 from app.concurrency import run_blocking
 from app.guard import SiteGuard
 from app.limits import BodyLimit
@@ -53,7 +53,7 @@ def create_app(studio: Studio) -> FastAPI:
         allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "Last-Event-ID"],
     )
     app.add_middleware(SiteGuard, hosts=settings.trusted_hosts, origins=settings.allowed_origins)
-    return gradio.mount_gradio_app(
+    mounted: FastAPI = gradio.mount_gradio_app(
         app,
         build_blocks(studio),
         path="/",
@@ -62,6 +62,7 @@ def create_app(studio: Studio) -> FastAPI:
         allowed_paths=[],
         enable_monitoring=False,
     )
+    return mounted
 
 
 @asynccontextmanager

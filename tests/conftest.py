@@ -1,0 +1,80 @@
+"""The product as a user starts it: `python launch.py`, in a process of its own, on the built-in models."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+@dataclass
+class Launched:
+    """A running `launch.py`. `stop` ends it like a service manager does and gives its exit status."""
+
+    url: str
+    process: subprocess.Popen[str]
+    output: Path
+
+    def stop(self, sig: signal.Signals = signal.SIGTERM, timeout: float = 60) -> int:
+        self.process.send_signal(sig)
+        return self.process.wait(timeout)
+
+
+@contextmanager
+def launched(folder: Path, *flags: str, **variables: str) -> Iterator[Launched]:
+    """Start the studio with its data in `folder`; ready to work when the block begins."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("STUDIO_")}
+    env = {**clean, "STUDIO_DATA_DIR": str(folder / "data"), "HOME": str(folder), **variables}
+    output = folder / "output.txt"
+    with output.open("w") as log:
+        process = subprocess.Popen(
+            [sys.executable, "launch.py", "--port", str(port), "--image-model", "sketch", *flags],
+            cwd=ROOT,
+            env=env,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        try:
+            studio = Launched(f"http://127.0.0.1:{port}", process, output)
+            _until_healthy(studio)
+            yield studio
+        finally:
+            process.kill()
+            process.wait()
+
+
+def _until_healthy(studio: Launched) -> None:
+    deadline = time.monotonic() + 180
+    while time.monotonic() < deadline and studio.process.poll() is None:
+        try:
+            answer = httpx.get(f"{studio.url}/health", timeout=10)
+        except httpx.TransportError:
+            time.sleep(0.2)
+            continue
+        if answer.status_code in (200, 401) or answer.json()["status"] == "failed":
+            return
+        time.sleep(0.2)
+    raise AssertionError(f"the studio did not get ready:\n{studio.output.read_text()}")
+
+
+@pytest.fixture(scope="session")
+def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Launched]:
+    """One studio for all tests that only talk to it."""
+    with launched(tmp_path_factory.mktemp("studio")) as running:
+        yield running

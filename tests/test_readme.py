@@ -1,0 +1,71 @@
+"""Every program in the README runs as printed, against a real studio on the built-in models."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT, Launched
+
+README = (ROOT / "README.md").read_text()
+ELSEWHERE = {
+    "python3 launch.py": "tests/test_first_minute.py",
+    "python3 launch.py test": "this very run",
+    "python3 launch.py transcriber": "tests/app/test_transcriber_main.py",
+    "python3 launch.py models pull small-en": "tests/app/test_models_cli.py",
+}
+"""Commands whose tests need more than a shell, and where those are."""
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
+
+
+def shell_lines() -> list[str]:
+    return [line for block in blocks("sh") for line in block.splitlines() if line]
+
+
+def here(text: str, studio: Launched) -> str:
+    return text.replace("http://localhost:7860", studio.url)
+
+
+def run(command: list[str], folder: Path = ROOT) -> str:
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=240, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize("line", [line for line in shell_lines() if line not in ELSEWHERE])
+def test_a_shell_command_works_as_printed(line: str, studio: Launched) -> None:
+    out = run(["bash", "-c", here(line, studio)])
+    if "/generate" in line:
+        assert json.loads(out)["image"].startswith("data:image/png;base64,")
+    elif "srt" in line:
+        assert "00:00:0" in out
+        assert "hello" in out
+    else:
+        assert "vosk-demo-en" in out
+
+
+@pytest.mark.parametrize("number", range(len(blocks("python"))))
+def test_a_python_program_works_as_printed(number: int, studio: Launched) -> None:
+    out = run([sys.executable, "-c", here(blocks("python")[number], studio)])
+    assert "hello" in out
+
+
+def test_the_javascript_program_works_as_printed(studio: Launched, tmp_path: Path) -> None:
+    run(["npm", "install", "--silent", "--no-audit", "--no-fund", "@gradio/client@2.7.0"], tmp_path)
+    (program,) = blocks("js")
+    (tmp_path / "program.mjs").write_text(here(program, studio))
+    assert re.search(r"[0-9a-f]{20} \[ \d+ \]", run(["node", "program.mjs"], tmp_path))
+
+
+def test_every_file_that_the_readme_names_is_there() -> None:
+    missing = [link for link in re.findall(r"\]\(([^)#:]+)\)", README) if not (ROOT / link).exists()]
+    assert missing == []
+    assert [place for place in ELSEWHERE.values() if place.startswith("tests/") and not (ROOT / place).exists()] == []
