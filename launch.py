@@ -41,9 +41,7 @@ REQUIREMENTS = ("requirements.txt",)
 TEST_REQUIREMENTS = (*REQUIREMENTS, "tests/requirements.txt")
 
 # What `app.transcriber` imports: its container carries these and no torch. tests/test_architecture.py keeps the list.
-TRANSCRIBER_NEEDS = frozenset(
-    {"av", "fastapi", "httpx", "numpy", "pydantic-settings", "python-multipart", "uvicorn", "vosk"}
-)
+TRANSCRIBER_NEEDS = frozenset({"av", "fastapi", "pillow", "pydantic-settings", "python-multipart", "uvicorn", "vosk"})
 
 # .venv measures 1.9 GB with the CPU build of torch; pip keeps up to 0.6 GB of downloads beside it while it works.
 SPACE_NEEDED = 3_000_000_000
@@ -256,8 +254,8 @@ def retell(output: Iterable[str]) -> list[str]:
 
 def in_short(line: str) -> str:
     """One line of pip's for a person, or nothing: most of them tell what was there already."""
-    if line.startswith("Collecting "):
-        return line.split()[1]
+    if line.startswith(("Collecting ", "Processing ")):
+        return re.split(r"[<>!~;]", line.split()[1].rpartition("/")[2])[0]
     if re.match(r"(Downloading|Using cached) .*\d [MG]B\)", line):
         return line
     if line.startswith("Installing collected packages: "):

@@ -8,11 +8,12 @@ from __future__ import annotations
 import argparse
 import difflib
 import sys
-import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NoReturn
+
+from app.about import version
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -87,11 +88,6 @@ def run(command: Command) -> int:
     from app import serve
 
     return serve.main(settings)
-
-
-def version() -> str:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    return str(project["version"])
 
 
 def _parser(name: str) -> _Parser:

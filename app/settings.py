@@ -60,22 +60,26 @@ class _Common(BaseSettings):
     )
 
     vosk_model: ExistingFolder | None = Field(
-        None,
+        default=None,
         validation_alias=AliasChoices("STUDIO_VOSK_MODEL", "MODEL_PATH"),
         description="the folder of an unpacked Vosk model (python3 launch.py models pull small-en gets one)",
         examples=["data/models/small-en"],
     )
     api_tokens: Tokens = Field(
-        (),
+        default=(),
         description=f"tokens of at least {values.MIN_TOKEN_LENGTH} characters without spaces, separated by commas "
         '(python3 -c "import secrets; print(secrets.token_urlsafe(32))" makes one)',
     )
-    max_upload_mb: int = Field(200, ge=1, le=100_000, description="a whole number from 1 to 100000", examples=[200])
-    max_audio_minutes: int = Field(240, ge=1, le=10_000, description="a whole number from 1 to 10000", examples=[240])
+    max_upload_mb: int = Field(
+        default=200, ge=1, le=100_000, description="a whole number from 1 to 100000", examples=[200]
+    )
+    max_audio_minutes: int = Field(
+        default=240, ge=1, le=10_000, description="a whole number from 1 to 10000", examples=[240]
+    )
     speech_workers: int = Field(
         default_factory=lambda: min(2, _cores()), ge=1, le=64, description="a whole number from 1 to 64", examples=[2]
     )
-    drain_seconds: int = Field(120, ge=0, le=3600, description="a whole number from 0 to 3600", examples=[120])
+    drain_seconds: int = Field(default=120, ge=0, le=3600, description="a whole number from 0 to 3600", examples=[120])
 
     @property
     def tokens(self) -> frozenset[str]:
@@ -86,21 +90,23 @@ class _Common(BaseSettings):
 class Settings(_Common):
     """The studio's settings. Frozen; made by `load`, or by a test with keyword arguments."""
 
-    host: Host = Field("127.0.0.1", description="an address of this machine", examples=["127.0.0.1"])
-    port: Port = Field(7860, description="a whole number from 1 to 65535", examples=[7860])
+    host: Host = Field(default="127.0.0.1", description="an address of this machine", examples=["127.0.0.1"])
+    port: Port = Field(default=7860, description="a whole number from 1 to 65535", examples=[7860])
     image_model: ImageModel = Field(
-        "auto", description="auto, sdxl, sketch, or the path of a model folder or .safetensors file", examples=["auto"]
+        default="auto",
+        description="auto, sdxl, sketch, or the path of a model folder or .safetensors file",
+        examples=["auto"],
     )
     speech: Literal["auto", "vosk", "cloud-run"] = Field(
-        "auto", description="auto, vosk or cloud-run", examples=["auto"]
+        default="auto", description="auto, vosk or cloud-run", examples=["auto"]
     )
     transcription_service_url: Url | None = Field(
-        None,
+        default=None,
         validation_alias="TRANSCRIPTION_SERVICE_URL",
         description="the http or https address of the speech service",
         examples=["https://transcriber-abc123-ew.a.run.app"],
     )
-    data_dir: Folder = Field(Path("data"), description="a folder", examples=["data"])
+    data_dir: Folder = Field(default=Path("data"), description="a folder", examples=["data"])
     models_dir: Folder = Field(
         default_factory=lambda data: data["data_dir"] / "models", description="a folder", examples=["data/models"]
     )
@@ -110,18 +116,18 @@ class Settings(_Common):
         examples=["data/presets"],
     )
     allowed_hosts: HostNames = Field(
-        (),
+        default=(),
         description="host names as clients write them (*.name for all below one), without port, separated by commas",
         examples=["studio.example.com"],
     )
     allowed_origins: Origins = Field(
-        (),
+        default=(),
         description="web origins without a path, separated by commas",
         examples=["https://app.example.com"],
     )
-    max_queue: int = Field(32, ge=1, le=10_000, description="a whole number from 1 to 10000", examples=[32])
+    max_queue: int = Field(default=32, ge=1, le=10_000, description="a whole number from 1 to 10000", examples=[32])
     job_retention_days: int = Field(
-        30, ge=0, le=36_500, description="a whole number from 0 (keep for ever) to 36500", examples=[30]
+        default=30, ge=0, le=36_500, description="a whole number from 0 (keep for ever) to 36500", examples=[30]
     )
 
     @model_validator(mode="after")
@@ -149,10 +155,12 @@ class Settings(_Common):
 class TranscriberSettings(_Common):
     """The speech service's settings. PORT is Cloud Run's variable and is read here only."""
 
-    port: Port = Field(8080, validation_alias="PORT", description="a whole number from 1 to 65535", examples=[8080])
-    cloud_run_service: str = Field("", validation_alias="K_SERVICE")
+    port: Port = Field(
+        default=8080, validation_alias="PORT", description="a whole number from 1 to 65535", examples=[8080]
+    )
+    cloud_run_service: str = Field(default="", validation_alias="K_SERVICE")
     """Set by Cloud Run, whose own access control then stands in front."""
-    host: str = Field("", description="an address of this machine", examples=["127.0.0.1"])
+    host: str = Field(default="", description="an address of this machine", examples=["127.0.0.1"])
 
     @field_validator("host", mode="after")
     @classmethod

@@ -1,0 +1,157 @@
+"""The house's rules on who may import whom, read off the source without running it."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Iterator
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+import launch
+
+ROOT = Path(__file__).resolve().parent.parent
+OWN = ("app", "engines", "tools", "bench", "tests", "launch")
+# What terminal commands may do and nothing else: write with print.
+TERMINAL = {"launch", "app.models_cli"}
+# What to install for an import: another name, or what brings it along.
+DISTRIBUTION = {
+    "PIL": "pillow",
+    "anyio": "fastapi",
+    "dotenv": "pydantic-settings",
+    "pydantic": "fastapi",
+    "pydantic_core": "fastapi",
+    "pydantic_settings": "pydantic-settings",
+    "python_multipart": "python-multipart",
+    "starlette": "fastapi",
+}
+
+
+def sources(*packages: str) -> dict[str, ast.Module]:
+    """Dotted name -> syntax tree."""
+    paths = [path for package in packages for path in (ROOT / package).rglob("*.py")]
+    paths += [ROOT / "launch.py"] if "launch" in packages else []
+    return {_dotted(path): ast.parse(path.read_text()) for path in paths}
+
+
+def _dotted(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+MODULES = sources("app", "engines", "launch")
+
+
+def imports(name: str, *, top_level: bool = False) -> set[str]:
+    """What the module imports, dotted, TYPE_CHECKING blocks left out. `top_level`: only what runs on import."""
+    found = set()
+    for node in _statements(MODULES[name], into_functions=not top_level):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{name} imports relatively: write the whole name"
+            parent = node.module or ""
+            found |= {f"{parent}.{a.name}" if f"{parent}.{a.name}" in MODULES else parent for a in node.names}
+    return found
+
+
+def _statements(tree: ast.AST, *, into_functions: bool) -> Iterator[ast.AST]:
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test):
+            continue
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and not into_functions:
+            continue
+        yield node
+        yield from _statements(node, into_functions=into_functions)
+
+
+def closure(start: str, *, top_level: bool = False) -> set[str]:
+    """Everything that importing the module brings in, third parties by their dotted names."""
+    seen: set[str] = set()
+    waiting = [start]
+    while waiting:
+        name = waiting.pop()
+        if name in seen:
+            continue
+        seen.add(name)
+        # A package's __init__ runs before its modules.
+        parents = {".".join(name.split(".")[:depth]) for depth in range(1, name.count(".") + 1)}
+        waiting += parents & set(MODULES)
+        waiting += imports(name, top_level=top_level) if name in MODULES else []
+    return seen
+
+
+def outside(names: set[str]) -> set[str]:
+    """The third parties among them, by their top package."""
+    tops = {name.split(".")[0] for name in names}
+    return {top for top in tops if top not in sys.stdlib_module_names and top not in OWN}
+
+
+@pytest.mark.parametrize("name", sorted(name for name in MODULES if name.split(".")[0] == "engines"))
+def test_engines_know_nothing_of_the_door(name: str) -> None:
+    doors = {"app", "launch", "gradio", "gradio_client", "fastapi", "starlette", "uvicorn", "pydantic_settings"}
+    assert not {top.split(".")[0] for top in imports(name)} & doors
+
+
+@pytest.mark.parametrize("name", ["engines.types", "engines.errors", "engines.protocols"])
+def test_the_words_that_engines_share_need_no_engine(name: str) -> None:
+    assert outside(imports(name)) <= {"PIL"}
+    assert imports(name) & set(MODULES) <= {"engines.types", "engines.errors"}
+
+
+@pytest.mark.parametrize("name", sorted(name for name in MODULES if name.startswith("app")))
+def test_the_app_never_imports_its_caller_or_what_does_not_ship(name: str) -> None:
+    assert not {top.split(".")[0] for top in imports(name)} & {"launch", "tests", "tools", "bench"}
+
+
+@pytest.mark.parametrize("name", sorted(name for name in MODULES if name.startswith("app")))
+def test_only_the_wiring_picks_engines_and_stores(name: str) -> None:
+    concrete = {"engines.sdxl.engine", "engines.speech.vosk_engine", "engines.speech.cloud_run", "app.stores.sqlite"}
+    if name not in ("app.wiring", "app.transcriber_main"):
+        assert not imports(name) & concrete
+
+
+def test_imports_make_no_circle() -> None:
+    graph = {name: {other for other in imports(name) if other in MODULES and other != name} for name in MODULES}
+    TopologicalSorter(graph).prepare()  # raises CycleError with the circle
+
+
+def test_what_runs_before_the_setup_needs_the_standard_library_only() -> None:
+    assert outside(closure("launch", top_level=True)) == set()
+
+
+def test_launch_parses_on_an_old_python() -> None:
+    ast.parse((ROOT / "launch.py").read_text(), feature_version=(3, 6))
+
+
+def test_the_transcriber_needs_what_its_container_carries() -> None:
+    # The engine starts its worker as a process, not by import.
+    used = outside(closure("app.transcriber_main") | closure("engines.speech.worker"))
+    assert not used & {"torch", "gradio", "diffusers", "transformers", "compel"}
+    assert {DISTRIBUTION.get(top, top) for top in used} == launch.TRANSCRIBER_NEEDS
+
+
+def test_taking_the_port_needs_no_heavy_package() -> None:
+    heavy = {"torch", "gradio", "fastapi", "diffusers", "transformers", "numpy", "PIL", "vosk", "av"}
+    assert not outside(closure("app.serve", top_level=True) | closure("app.settings")) & heavy
+
+
+@pytest.mark.parametrize("name", sorted(MODULES))
+def test_only_terminal_commands_print(name: str) -> None:
+    called = {ast.unparse(node.func) for node in ast.walk(MODULES[name]) if isinstance(node, ast.Call)}
+    assert name in TERMINAL or "print" not in called
+
+
+@pytest.mark.parametrize("name", sorted(MODULES))
+def test_nothing_is_started_at_import(name: str) -> None:
+    """Threads, processes, servers: made in functions that somebody calls."""
+    starters = {"Thread", "Timer", "Popen", "run", "start", "basicConfig", "ThreadPoolExecutor", "ProcessPoolExecutor"}
+    top = [node for node in _statements(MODULES[name], into_functions=False) if not _in_main_guard(MODULES[name], node)]
+    called = {ast.unparse(node.func).split(".")[-1] for node in top if isinstance(node, ast.Call)}
+    assert not called & starters
+
+
+def _in_main_guard(tree: ast.Module, node: ast.AST) -> bool:
+    guards = [item for item in tree.body if isinstance(item, ast.If) and "__main__" in ast.dump(item.test)]
+    return any(node in list(ast.walk(guard)) for guard in guards)
