@@ -138,7 +138,7 @@ def install(files: tuple[str, ...]) -> None:
         started = time.monotonic()
         check_space()
         STAMP.unlink(missing_ok=True)
-        say(f"Setting up {VENV} (once; some minutes, about 2 GB)")
+        say(f"Completing {VENV}" if VENV.exists() else f"Setting up {VENV} (once; some minutes, about 2 GB)")
         make_venv()
         forget_half_installed()
         pip_install(files, lock)
