@@ -35,6 +35,9 @@ class Served:
 class _Server(ThreadingHTTPServer):
     served: Served
 
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A client that hangs up is what several tests are about."""
+
 
 class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:

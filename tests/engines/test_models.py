@@ -292,10 +292,11 @@ def test_damaged_download_is_deleted_and_said(store_of: StoreMaker, served: Serv
 
 def test_longer_file_than_announced_is_not_taken(store_of: StoreMaker, served: Served) -> None:
     right = served.content
-    served.content = right + b"more"
-    store = store_of(content=right)
+    served.content = right + bytes(1_000_000)
+    store, seen = store_of(content=right), []
     with pytest.raises(DownloadFailed, match="sends more than"):
-        store.pull("tiny", nothing)
+        store.pull("tiny", lambda now: seen.append(now.fraction))
+    assert max(seen) <= 1  # what goes beyond is not even written
     assert visible(store) == []
 
 

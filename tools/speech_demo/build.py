@@ -8,10 +8,10 @@ from typing import Any
 
 import torch
 
-from tools.speech_demo import corpus, evaluate, features
+from tools.speech_demo import corpus, evaluate, features, frames, voices
 from tools.speech_demo.espeak import Espeak
 from tools.speech_demo.export import Tuning, export
-from tools.speech_demo.synth import Amounts, held_out_set, training_set
+from tools.speech_demo.synth import Amounts, held_out_set, read_sentences, training_set
 from tools.speech_demo.train import Trainer
 from tools.speech_demo.vocabulary import phone_names, read_lexicon, with_unknown_words
 
@@ -53,8 +53,8 @@ class Build:
         """Word error rates of a model: the fixed sentences in each fixed voice, and the held-out voices."""
         model = evaluate.open_model(str(model_folder))
         result: dict[str, Any] = {}
-        for voice in evaluate.FIXED_VOICES:
-            score = evaluate.score(model, evaluate.read_sentences(self._espeak, voice))
+        for voice in voices.FIXED_VOICES:
+            score = evaluate.score(model, read_sentences(self._espeak, voice))
             result[f"sentences {voice}"] = _rounded(score)
             for mistake in score.mistakes:
                 self._log(f"  wrong: {mistake}")
@@ -80,13 +80,13 @@ class Build:
             corpus.save(held_out_set(self._espeak, HELD_OUT_PER_ENGINE, _HELD_OUT_SEED), path)
         return corpus.load(path)
 
-    def _features(self, path: Path) -> list[features.Example]:
+    def _features(self, path: Path) -> list[frames.Example]:
         if not path.exists():
             utterances = self._speech(self._work / "speech.npz")
             hours = sum(utterance.seconds for utterance in utterances) / 3600
             self._log(f"features of {len(utterances)} utterances, {hours:.1f} hours, {COPIES} variations each")
-            features.save(list(features.examples(utterances, self._phones, COPIES, self._seed)), path)
-        return features.load(path)
+            frames.save(list(features.examples(utterances, self._phones, COPIES, self._seed)), path)
+        return frames.load(path)
 
 
 def _rounded(score: evaluate.Score) -> dict[str, Any]:

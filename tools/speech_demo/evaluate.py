@@ -10,15 +10,9 @@ import numpy as np
 import vosk
 from numpy.typing import NDArray
 
-from tools.speech_demo import flite
 from tools.speech_demo.corpus import SAMPLE_RATE, Utterance
-from tools.speech_demo.espeak import Espeak
-from tools.speech_demo.vocabulary import SENTENCES
 
 _FEED = SAMPLE_RATE // 4
-
-FIXED_VOICES = ("en-us", "en-us+f3", "flite-slt", "flite-awb", "flite-kal16", "flite-rms")
-"""Voices that read SENTENCES; of these, training never heard flite-rms, and en-us and f3 only at other speeds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,10 +75,3 @@ def score(model: vosk.Model, utterances: Iterable[Utterance], noise_db: float | 
         if wrong:
             mistakes.append((utterance.voice, utterance.text, heard))
     return Score(words, errors, count, tuple(mistakes))
-
-
-def read_sentences(espeak: Espeak, voice: str) -> list[Utterance]:
-    """All SENTENCES in one voice at its ordinary speed and pitch."""
-    if voice.startswith("flite-"):
-        return [flite.speak(text, voice.removeprefix("flite-")) for text in SENTENCES]
-    return [espeak.speak(text, voice) for text in SENTENCES]

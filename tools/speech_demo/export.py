@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from tools.speech_demo import graph, kaldi
 from tools.speech_demo.corpus import SAMPLE_RATE
-from tools.speech_demo.features import COEFFICIENTS, HIGHEST_HZ, LOWEST_HZ, SUBSAMPLING
+from tools.speech_demo.frames import COEFFICIENTS, HIGHEST_HZ, LOWEST_HZ, SUBSAMPLING
 from tools.speech_demo.network import CONTEXT, LAYERS, Network
 from tools.speech_demo.train import Trained
 from tools.speech_demo.vocabulary import SENTENCES, WORDS, Lexicon

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from tools.speech_demo.features import COEFFICIENTS, SUBSAMPLING
+from tools.speech_demo.frames import COEFFICIENTS, SUBSAMPLING
 
 WIDTH = 160
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from tools.speech_demo import flite, voices
 from tools.speech_demo.corpus import Utterance
 from tools.speech_demo.espeak import Espeak
-from tools.speech_demo.vocabulary import draw_text, draw_text_with_unknown_words
+from tools.speech_demo.vocabulary import SENTENCES, draw_text, draw_text_with_unknown_words
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +52,13 @@ def held_out_set(espeak: Espeak, per_engine: int, seed: int) -> list[Utterance]:
     for _ in range(per_engine):
         utterances.append(_by_flite(draw_text(random_), random_.choice(voices.HELD_OUT_FLITE), random_))
     return utterances
+
+
+def read_sentences(espeak: Espeak, voice: str) -> list[Utterance]:
+    """All SENTENCES in one voice at its ordinary speed and pitch."""
+    if voice.startswith("flite-"):
+        return [flite.speak(text, voice.removeprefix("flite-")) for text in SENTENCES]
+    return [espeak.speak(text, voice) for text in SENTENCES]
 
 
 def _by_espeak(espeak: Espeak, text: str, voice: str, random_: random.Random) -> Utterance:

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from tools.speech_demo.align import align, path_of
-from tools.speech_demo.features import COEFFICIENTS, SUBSAMPLING, Example
+from tools.speech_demo.frames import COEFFICIENTS, SUBSAMPLING, Example
 from tools.speech_demo.network import CONTEXT, Network, padded
 from tools.speech_demo.vocabulary import Lexicon
 

@@ -12,6 +12,9 @@ HELD_OUT_FLITE = ("rms",)
 
 TRAINING_FLITE = ("kal16", "slt", "awb")
 
+FIXED_VOICES = ("en-us", "en-us+f3", "flite-slt", "flite-awb", "flite-kal16", "flite-rms")
+"""Who reads the vocabulary's sentences, at ordinary speed, for the figures. Training never heard flite-rms."""
+
 # Effects rather than voices: whispers, robots, or too distorted to learn words from.
 _UNSUITABLE = ("Demonic", "announcer", "UniRobot", "whisper", "whisperf", "croak", "Tweaky", "anikaRobot", "fast")
 _UNSUITABLE_PREFIXES = ("robosoft", "norbert")
