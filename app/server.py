@@ -31,6 +31,7 @@ def create_app(studio: Studio) -> FastAPI:
     import gradio
 
     from app.ui.blocks import build_blocks
+    from app.ui.theme import mount_options
 
     settings = studio.settings
     app = FastAPI(
@@ -61,6 +62,7 @@ def create_app(studio: Studio) -> FastAPI:
         max_file_size=settings.max_upload_mb * 2**20,
         allowed_paths=[],
         enable_monitoring=False,
+        **mount_options(),
     )
     return mounted
 

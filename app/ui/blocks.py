@@ -1,0 +1,31 @@
+"""Puts the page together."""
+
+from __future__ import annotations
+
+import gradio as gr
+
+from app.studio import Studio
+from app.ui.avatar import avatar_tab
+from app.ui.endpoints import endpoints
+from app.ui.header import header
+from app.ui.hero import hero_tab
+from app.ui.transcribe import transcribe_tab
+
+HOUR, DAY = 3600, 86400
+
+
+def build_blocks(studio: Studio) -> gr.Blocks:
+    """The whole page. Mount it with `theme.mount_options()`.
+
+    No event has a concurrency limit of Gradio's: the lanes are the limit, and a watcher waits without working.
+    """
+    with gr.Blocks(title="Carrot Studio", analytics_enabled=False, fill_width=True, delete_cache=(HOUR, DAY)) as blocks:
+        header(studio)
+        with gr.Tabs(elem_id="tabs"):
+            avatar_tab(studio)
+            hero_tab(studio)
+            transcribe_tab(studio)
+        endpoints(studio)
+    # api_open lets clients go round the queue, and so past nothing but our own lanes; it is closed all the same.
+    blocks.queue(default_concurrency_limit=None, api_open=False)
+    return blocks

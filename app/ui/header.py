@@ -1,0 +1,62 @@
+"""The top of the page: the product's name, the models in use, and whether they are ready."""
+
+from __future__ import annotations
+
+import asyncio
+import html
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import gradio as gr
+
+from app.lane import LaneState, LaneStatus
+from app.studio import Studio
+from app.ui.errors import plain_errors
+from app.ui.work import QUIET
+
+LOGO = Path(__file__).parent / "static" / "carrot.svg"
+LOOK_SECONDS = 0.5
+"""How often the page looks whether a model has loaded."""
+
+
+def header(studio: Studio) -> None:
+    """Lay the header out and keep its lights right until every model is ready or has failed."""
+    with gr.Row(elem_id="header"):
+        gr.HTML(f'<div class="brand">{LOGO.read_text()}<h1>Carrot Studio</h1></div>', elem_id="brand")
+        lights = gr.HTML(lights_html(studio, studio.jobs.status()), elem_id="lights")
+
+    async def watch() -> AsyncIterator[str]:
+        with plain_errors():
+            shown = ""
+            while True:
+                lanes = studio.jobs.status()
+                now = lights_html(studio, lanes)
+                if now != shown:
+                    yield now
+                shown = now
+                if studio.jobs.draining or all(lane.state is not LaneState.LOADING for lane in lanes):
+                    return
+                await asyncio.sleep(LOOK_SECONDS)
+
+    gr.on([gr.context.Context.root_block.load], watch, None, lights, **QUIET)
+
+
+def lights_html(studio: Studio, lanes: list[LaneStatus]) -> str:
+    by_name = {lane.name: lane for lane in lanes}
+    image, speech = studio.image.info, studio.speech.info
+    return (
+        f'<div class="lights" role="status">{_light("Images", image.label, image.demo, by_name["image"])}'
+        f"{_light('Speech', speech.label, speech.demo, by_name['speech'])}</div>"
+    )
+
+
+def _light(what: str, label: str, demo: bool, lane: LaneStatus) -> str:
+    """A dot, the model, a badge if it is a demo, and the state in words."""
+    state = {LaneState.LOADING: "loading…", LaneState.READY: "ready", LaneState.FAILED: "not available"}[lane.state]
+    tip = html.escape(lane.problem or label, quote=True)
+    badge = f'<b class="demo" title="{html.escape(label, quote=True)}">Demo model</b>' if demo else ""
+    problem = f'<em class="why">{html.escape(lane.problem)}</em>' if lane.problem else ""
+    return (
+        f'<span class="light {lane.state.value}" title="{tip}"><i></i><span class="what">{what}</span>'
+        f'<span class="label">{html.escape(label)}</span>{badge}<span class="state">{state}</span>{problem}</span>'
+    )

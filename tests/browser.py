@@ -1,0 +1,90 @@
+"""A real Chromium for tests: Debian's, headless, kept from every address but this machine's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from playwright.sync_api import Browser, ConsoleMessage, Page, Request, sync_playwright
+
+CHROMIUM = "/usr/bin/chromium"
+FLAGS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+DESKTOP = (1440, 900)
+PHONE = (390, 844)
+SLOW_MS = 60_000
+"""Longest wait for anything on a page: the machine may be busy with other work."""
+
+
+@contextmanager
+def chromium(*flags: str) -> Iterator[Browser]:
+    """A browser of its own, with extra command line flags."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=[*FLAGS, *flags])
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
+def microphone_flags(recording: Path) -> tuple[str, ...]:
+    """Chromium's fake microphone hears this WAV file, over and over."""
+    return (
+        "--use-fake-ui-for-media-stream",
+        "--use-fake-device-for-media-stream",
+        f"--use-file-for-fake-audio-capture={recording.resolve()}",
+    )
+
+
+@dataclass(slots=True)
+class Watch:
+    """What a page did besides what was asked of it."""
+
+    problems: list[str] = field(default_factory=list)
+    """Errors and uncaught exceptions in its console."""
+    strangers: list[str] = field(default_factory=list)
+    """Addresses outside this machine that it asked for."""
+
+
+def open_page(
+    browser: Browser, url: str, *, size: tuple[int, int] = DESKTOP, dark: bool = False, scale: float = 1
+) -> tuple[Page, Watch]:
+    """The studio's page in a context of its own, loaded and ready for a person."""
+    width, height = size
+    context = browser.new_context(
+        viewport={"width": width, "height": height},
+        color_scheme="dark" if dark else "light",
+        device_scale_factor=scale,
+        has_touch=size == PHONE,
+        accept_downloads=True,
+    )
+    context.set_default_timeout(SLOW_MS)
+    page = context.new_page()
+    watch = Watch()
+    page.on("console", lambda message: _note_message(watch, message))
+    page.on("pageerror", lambda error: watch.problems.append(str(error)))
+    page.on("request", lambda request: _note_request(watch, request))
+    page.goto(url)
+    page.locator("#avatar-go").wait_for()
+    return page, watch
+
+
+def _note_message(watch: Watch, message: ConsoleMessage) -> None:
+    if message.type == "error":
+        watch.problems.append(f"{message.text} ({message.location.get('url', '')})")
+
+
+def _note_request(watch: Watch, request: Request) -> None:
+    address = urlsplit(request.url)
+    if address.scheme in ("http", "https", "ws", "wss") and address.hostname not in ("127.0.0.1", "localhost"):
+        watch.strangers.append(request.url)
