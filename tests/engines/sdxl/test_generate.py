@@ -1,0 +1,165 @@
+"""Pictures through the engine: seeds, batches, prompts, photos, sizes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from threading import Event
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from engines.sdxl.engine import SdxlEngine
+from engines.sdxl.samplers import SAMPLERS
+from tests.engines.sdxl.conftest import Generate, difference, ignore, pixels, png, request
+
+ROUNDING = 1
+"""Of 255: what batching may change."""
+
+
+def test_same_seed_same_picture(generate: Generate) -> None:
+    assert difference(pixels(generate(seed=7)), pixels(generate(seed=7))) == 0
+
+
+def test_other_seed_other_picture(generate: Generate) -> None:
+    assert difference(pixels(generate(seed=7)), pixels(generate(seed=8))) > 50
+
+
+@pytest.mark.parametrize("seed", [None, -1])
+def test_without_a_seed_one_is_drawn_and_makes_the_picture_again(generate: Generate, seed: int | None) -> None:
+    first, second = generate(seed=seed), generate(seed=seed)
+    assert first.images[0].seed != second.images[0].seed
+    assert difference(pixels(first), pixels(generate(seed=first.images[0].seed))) == 0
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_each_picture_of_a_batch_can_be_made_alone(generate: Generate, sampler: str) -> None:
+    batch = generate(sampler=sampler, count=3, seed=5)
+    assert [image.seed for image in batch.images] == [5, 6, 7]
+    assert np.std(pixels(batch)) > 10
+    for i, image in enumerate(batch.images):
+        alone = generate(sampler=sampler, seed=image.seed)
+        assert difference(pixels(batch, i), pixels(alone)) <= ROUNDING
+
+
+def test_samplers_differ(generate: Generate) -> None:
+    made = {hashlib.sha256(pixels(generate(sampler=name)).tobytes()).hexdigest() for name in SAMPLERS}
+    assert len(made) == len(SAMPLERS)
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+@pytest.mark.parametrize("steps", [1, 2])
+def test_few_steps_are_enough_for_any_sampler(generate: Generate, sampler: str, steps: int) -> None:
+    assert np.std(pixels(generate(sampler=sampler, num_inference_steps=steps))) > 10
+
+
+def test_seeds_wrap_around(generate: Generate) -> None:
+    assert [image.seed for image in generate(seed=2**32 - 1, count=2).images] == [2**32 - 1, 0]
+
+
+def test_batches_larger_than_the_device_takes_at_once_are_split(
+    generate: Generate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = generate(count=5)
+    monkeypatch.setattr("engines.sdxl.generate.BATCH_PIXELS", 2 * 64 * 64)
+    split = generate(count=5)
+    for i in range(5):
+        assert difference(pixels(whole, i), pixels(split, i)) <= ROUNDING
+
+
+def test_guidance_1_ignores_the_negative_prompt_and_others_do_not(generate: Generate) -> None:
+    assert (
+        difference(pixels(generate(guidance_scale=1)), pixels(generate(guidance_scale=1, negative_prompt="a dog"))) == 0
+    )
+    assert difference(pixels(generate()), pixels(generate(negative_prompt="a dog"))) > 5
+
+
+def test_the_recipe_makes_the_picture_again(generate: Generate) -> None:
+    first = generate("a (red)1.3 cat", count=2, negative_prompt="blue").images[1]
+    recipe = json.loads(json.dumps(first.recipe))
+    asked = {
+        key: recipe[key] for key in ("negative_prompt", "width", "height", "num_inference_steps", "guidance_scale")
+    }
+    again = generate(recipe["prompt"], **asked, sampler=recipe["sampler"], seed=recipe["seed"])
+    assert difference(np.asarray(first.image).astype(np.int16), pixels(again)) <= ROUNDING
+    assert (recipe["model"], recipe["demo"], recipe["enlarged"]) == ("tiny", False, False)
+    assert "strength" not in recipe
+
+
+def test_a_photo_is_followed_the_more_the_lower_the_strength(generate: Generate) -> None:
+    photo = png()
+    weak, strong = (pixels(generate(init_image=photo, strength=s, num_inference_steps=8)) for s in (0.1, 0.9))
+    other = {s: generate(init_image=png(mode="1"), strength=s, num_inference_steps=8) for s in (0.1, 0.9)}
+    assert np.abs(weak - pixels(other[0.1])).mean() > np.abs(strong - pixels(other[0.9])).mean()
+    assert difference(weak, strong) > 20
+
+
+@pytest.mark.parametrize("sampler", ["dpmpp_2m_karras", "euler_a", "heun", "dpmpp_2m_sde", "ddim"])
+def test_photos_in_a_batch_can_be_made_alone(generate: Generate, sampler: str) -> None:
+    photo = png()
+    batch = generate(init_image=photo, strength=0.5, num_inference_steps=4, count=2, sampler=sampler)
+    alone = generate(init_image=photo, strength=0.5, num_inference_steps=4, seed=2, sampler=sampler)
+    assert difference(pixels(batch, 1), pixels(alone)) <= ROUNDING
+    assert difference(pixels(batch, 0), pixels(batch, 1)) > 20
+    recipe = batch.images[0].recipe
+    assert (recipe["strength"], recipe["init_image_sha256"]) == (0.5, hashlib.sha256(photo).hexdigest())
+
+
+@pytest.mark.parametrize(("strength", "steps"), [(0.01, 1), (0.3, 3), (1.0, 1), (0.99, 1)])
+def test_a_low_strength_still_makes_a_step(generate: Generate, strength: float, steps: int) -> None:
+    assert generate(init_image=png(), strength=strength, num_inference_steps=steps).images[0].image.size == (64, 64)
+
+
+def test_sizes_that_are_no_square(generate: Generate) -> None:
+    image = generate(width=72, height=128).images[0]
+    assert image.image.size == (72, 128)
+    assert (image.recipe["rendered_width"], image.recipe["rendered_height"]) == (72, 128)
+
+
+def test_a_fixed_size_model_renders_its_own_size_and_enlarges(sketch_folder: Path) -> None:
+    engine = SdxlEngine(sketch_folder, "cpu")
+    result = engine.generate(request(width=256, height=160, num_inference_steps=None), ignore, Event())
+    assert result.images[0].image.size == (256, 160)
+    recipe = result.images[0].recipe
+    assert (recipe["rendered_width"], recipe["rendered_height"], recipe["enlarged"]) == (96, 64, True)
+    assert (recipe["num_inference_steps"], recipe["guidance_scale"], recipe["sampler"]) == (2, 3.0, "euler")
+    assert (recipe["model"], recipe["demo"]) == ("sketch", True)
+
+
+def test_other_latents_than_sdxls(sketch_folder: Path) -> None:
+    """8 channels with mean and spread, 16 pixels each; from a photo too."""
+    engine = SdxlEngine(sketch_folder, "cpu")
+    exact = engine.generate(request(), ignore, Event()).images[0]
+    assert exact.recipe["enlarged"] is False
+    photo = engine.generate(request(init_image=png(), strength=0.5, count=2), ignore, Event())
+    assert photo.images[1].image.size == (64, 64)
+
+
+def test_a_size_that_is_no_multiple_of_the_models_is_cut_from_a_larger_one(sketch_folder: Path) -> None:
+    (sketch_folder / "studio.json").rename(sketch_folder / "aside.json")
+    try:
+        image = SdxlEngine(sketch_folder, "cpu").generate(request(width=72), ignore, Event()).images[0]
+    finally:
+        (sketch_folder / "aside.json").rename(sketch_folder / "studio.json")
+    assert image.image.size == (72, 64)
+    assert (image.recipe["rendered_width"], image.recipe["enlarged"]) == (80, False)
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_zero_snr_models_work_with_every_sampler(sketch_folder: Path, sampler: str) -> None:
+    from engines.sdxl.generate import generate
+    from engines.sdxl.load import load
+    from engines.sdxl.plan import make_plan
+
+    engine = SdxlEngine(sketch_folder, "cpu")
+    loaded = load(sketch_folder, "cpu")
+    plan = make_plan(request(sampler=sampler), engine.info, loaded.pixels_per_latent)
+    assert np.std(pixels(generate(loaded, plan, ignore, Event()))) > 10
+
+
+def test_pictures_are_rgb(generate: Generate) -> None:
+    image = generate().images[0].image
+    assert isinstance(image, Image.Image)
+    assert image.mode == "RGB"
