@@ -27,7 +27,8 @@ class DrainingServer(uvicorn.Server):
     """Runs an app until told to stop, then until `busy` is False or `drain_seconds` have passed.
 
     `start_drain` is called once: new work is to be refused from then on. `on_started` is called in a thread once the
-    server answers. Ctrl-C during the drain ends the process at once. `cut_short` says that work was still running.
+    server answers. `give_up` is called when the time is over, so that unfinished work can still answer in its own
+    words. Ctrl-C during the drain ends the process at once. `cut_short` says that work was still running.
     """
 
     def __init__(
@@ -38,11 +39,13 @@ class DrainingServer(uvicorn.Server):
         busy: Callable[[], bool],
         drain_seconds: float,
         on_started: Callable[[], None] | None = None,
+        give_up: Callable[[], None] | None = None,
     ) -> None:
         config.timeout_graceful_shutdown = CLOSE_SECONDS
         super().__init__(config)
         self._start_drain = start_drain
         self._busy = busy
+        self._give_up = give_up
         self._drain_seconds = drain_seconds
         self._on_started = on_started
         self._asked_to_stop = False
@@ -77,9 +80,12 @@ class DrainingServer(uvicorn.Server):
             self.should_exit = True
         elif time.monotonic() >= self._deadline:
             self.cut_short = self.should_exit = True
+            if self._give_up is not None:
+                self._give_up()
             _say(f"Stopped after {self._drain_seconds:g} s with work still running.")
         if self.should_exit:
-            last_resort = threading.Timer(CLOSE_SECONDS + LAST_RESORT_SECONDS, os._exit, args=(1,))
+            status = 1 if self.cut_short else 0
+            last_resort = threading.Timer(CLOSE_SECONDS + LAST_RESORT_SECONDS, os._exit, args=(status,))
             last_resort.daemon = True
             last_resort.start()
 
