@@ -193,7 +193,7 @@ class ModelStore:
     def _installed(self, model: Model) -> Installed:
         if model.source is None:
             folder = self.registry.built_in_folder / model.name
-            state = State.BUILT_IN if folder.is_dir() else State.MISSING
+            state = State.BUILT_IN if size_of(folder) else State.MISSING
         else:
             folder = self.models_dir / model.name
             state = _state_of(folder, model.source)

@@ -41,6 +41,7 @@ def store(tmp_path: Path, served: Served) -> ModelStore:
         Model("inside", "image", "A built-in model", "MIT", "", None, 0),
     )
     (tmp_path / "built-in" / "inside").mkdir(parents=True)
+    (tmp_path / "built-in" / "inside" / "weights").write_bytes(bytes(1500))
     patience = Patience(attempts=2, sleep=lambda _: None)
     return ModelStore(tmp_path / "models", Registry(models, tmp_path / "built-in"), patience=patience)
 
@@ -54,7 +55,7 @@ def test_list_says_what_is_here_and_where(store: ModelStore, capsys: CAPTURE) ->
     header, tiny, inside = capsys.readouterr().out.splitlines()
     assert header.split() == ["NAME", "SIZE", "STATE", "PATH"]
     assert tiny.split() == ["tiny", "-", "not", "here", str(store.models_dir / "tiny")]
-    assert inside.split() == ["inside", "0.0", "kB", "built", "in", str(store.registry.built_in_folder / "inside")]
+    assert inside.split() == ["inside", "1.5", "kB", "built", "in", str(store.registry.built_in_folder / "inside")]
 
 
 def test_no_command_lists(store: ModelStore, capsys: CAPTURE) -> None:

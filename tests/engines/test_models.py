@@ -553,6 +553,15 @@ def test_wrong_registry_names_file_and_field(text: str, named: str, tmp_path: Pa
         read_registry(path)
 
 
+def test_empty_built_in_folder_is_no_model(tmp_path: Path) -> None:
+    sketch = Model("sketch", "image", "", "MIT", "", None, 0)
+    (tmp_path / "sketch").mkdir()
+    store = ModelStore(tmp_path / "models", Registry((sketch,), tmp_path))
+    assert state(store).state is State.MISSING
+    (tmp_path / "sketch" / "weights").write_bytes(b"1")
+    assert state(store).state is State.BUILT_IN
+
+
 def test_built_in_model_needs_no_pull(tmp_path: Path) -> None:
     registry = read_registry(ROOT / "models" / "registry.toml")
     store = ModelStore(tmp_path / "models", registry)

@@ -43,6 +43,7 @@ from tools.speech_demo.vocabulary import (
     read_lexicon,
     with_unknown_words,
 )
+from tools.speech_demo.workfolder import claim
 
 ROOT = Path(__file__).parents[2]
 SHIPPED = ROOT / "models" / "vosk-demo-en"
@@ -413,6 +414,7 @@ def test_aligner_picks_the_pronunciation_that_fits() -> None:
 
 def test_aligner_keeps_to_the_text_where_the_scores_do_not() -> None:
     assert aligned("test", "t eh m s t") in ("t eh eh s t", "t eh s s t")
+    assert aligned("test", "t eh s s") == "t eh s t"  # to its end
 
 
 def test_aligner_of_no_words_gives_silence() -> None:
@@ -461,6 +463,13 @@ def test_score_lists_its_mistakes(model: vosk.Model) -> None:
     assert (result.words, result.utterances, result.all_right) == (12, 2, 1)
     assert result.mistakes == (("x", "hello world", SPOKEN["digits.wav"]),)
     assert result.word_error_rate == 10 / 12
+
+
+def test_work_of_another_recipe_is_not_taken_up(tmp_path: Path) -> None:
+    claim(tmp_path / "new", {"seed": 1, "size": 1.0})
+    claim(tmp_path / "new", {"seed": 1, "size": 1.0})
+    with pytest.raises(ValueError, match=r"another size: .*--fresh"):
+        claim(tmp_path / "new", {"seed": 1, "size": 0.5})
 
 
 def test_builder_says_what_to_install() -> None:

@@ -17,6 +17,7 @@
     graph        words and grammar as finite-state machines, in text
     export       everything that a Vosk model folder holds
     evaluate     word error rates through Vosk itself
+    workfolder   which recipe the files between the stages belong to
     build        the stages in order, each taken up where an earlier run left it
 
 Nothing here is needed to run the product.

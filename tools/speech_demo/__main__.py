@@ -31,12 +31,14 @@ def main() -> int:
         return 2
     if options.fresh:
         shutil.rmtree(options.work, ignore_errors=True)
-    options.work.mkdir(parents=True, exist_ok=True)
-
     from tools.speech_demo.build import Build  # here, because it imports what _missing() looks for
 
     started = time.monotonic()
-    build = Build(options.work, options.seed, options.size, log=lambda line: print(line, flush=True))
+    try:
+        build = Build(options.work, options.seed, options.size, log=lambda line: print(line, flush=True))
+    except ValueError as error:
+        print(error, file=sys.stderr)
+        return 2
     figures = build.run(options.out)
     print(f"{options.out} is done, {(time.monotonic() - started) / 60:.0f} minutes")
     print(json.dumps(figures))

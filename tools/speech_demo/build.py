@@ -12,8 +12,9 @@ from tools.speech_demo import corpus, evaluate, features, frames, voices
 from tools.speech_demo.espeak import Espeak
 from tools.speech_demo.export import Tuning, export
 from tools.speech_demo.synth import Amounts, held_out_set, read_sentences, training_set
-from tools.speech_demo.train import Trainer
-from tools.speech_demo.vocabulary import phone_names, read_lexicon, with_unknown_words
+from tools.speech_demo.train import PLAN, Trainer
+from tools.speech_demo.vocabulary import LEXICON_FILE, SENTENCES, WORDS, phone_names, read_lexicon, with_unknown_words
+from tools.speech_demo.workfolder import claim
 
 COPIES = 3
 """Variations of every utterance, the first of them light."""
@@ -24,11 +25,22 @@ _HELD_OUT_SEED = 98
 
 
 class Build:
-    """Speech -> features -> network -> model folder -> figures, on one thread so that a seed gives one result."""
+    """Speech -> features -> network -> model folder -> figures, on one thread so that a seed gives one result.
+
+    Raises ValueError if `work` holds another recipe's files.
+    """
 
     def __init__(self, work: Path, seed: int, size: float, log: Callable[[str], None]) -> None:
         torch.set_num_threads(1)
         self._work = work
+        recipe = {
+            "seed": seed,
+            "size": size,
+            "words": [*WORDS, *SENTENCES],
+            "lexicon": LEXICON_FILE.read_text(encoding="utf-8"),
+            "plan": [str(step) for step in PLAN],
+        }
+        claim(work, recipe)
         self._seed = seed
         self._amounts = Amounts().scaled(size)
         self._log = log
