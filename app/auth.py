@@ -9,6 +9,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.api.errors import problem
+from app.linger import answer_unread
 
 LOCAL_OWNER = "local"
 """Owner of all work where no tokens are set, which is allowed on this machine only."""
@@ -62,7 +63,7 @@ async def _refuse(scope: Scope, receive: Receive, send: Send) -> None:
         "Authorization",
         {"WWW-Authenticate": "Bearer"},
     )
-    await response(scope, receive, send)
+    await answer_unread(response, scope, receive, send)
 
 
 def _digest(token: bytes) -> bytes:

@@ -7,6 +7,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api.errors import problem
+from app.linger import answer_unread
 
 
 class BodyTooLarge(HTTPException):
@@ -75,9 +76,7 @@ class _Counted:
 
 
 async def _refuse(error: BodyTooLarge, scope: Scope, receive: Receive, send: Send) -> None:
-    # The rest of the body is never read, so the connection cannot be used again.
-    response = problem(413, "body_too_large", error.detail, headers={"Connection": "close"})
-    await response(scope, receive, send)
+    await answer_unread(problem(413, "body_too_large", error.detail), scope, receive, send)
 
 
 def describe_size(size: int) -> str:

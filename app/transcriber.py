@@ -16,17 +16,17 @@ from threading import Event
 import uvicorn
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
-from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from app.api.audio import OPENAPI_BODY, open_transcription_form, render
 from app.api.errors import install_error_handlers
+from app.api.upload import read_to_end
 from app.auth import BearerAuth
 from app.concurrency import run_blocking
 from app.draining import DrainingServer
 from app.job_types import Draining, QueueFull
 from app.limits import BodyLimit
-from engines.errors import ServiceUnavailable, StudioError
+from engines.errors import Cancelled, ServiceUnavailable, StudioError
 from engines.protocols import SpeechEngine
 from engines.types import Progress, TranscribeRequest, Transcript
 
@@ -60,7 +60,8 @@ class TranscriptionService:
         self.engine = engine
         self.options = options
         self.draining = False
-        self.active = 0
+        self._cancels: set[Event] = set()
+        self._gave_up = False
         self._loaded = False
         self._failure: StudioError | None = None
 
@@ -78,6 +79,17 @@ class TranscriptionService:
 
     def busy(self) -> bool:
         return self.active > 0
+
+    def give_up(self) -> None:
+        """Cancel what is still in work at the end of a drain."""
+        self._gave_up = True
+        for cancel in self._cancels:
+            cancel.set()
+
+    @property
+    def active(self) -> int:
+        """Requests in work."""
+        return len(self._cancels)
 
     async def load(self) -> None:
         try:
@@ -101,13 +113,20 @@ class TranscriptionService:
             raise QueueFull("The service has as many files in work as it takes: try again in a few seconds.")
 
     @contextlib.contextmanager
-    def place(self) -> Iterator[None]:
-        """Counts one request as in work."""
-        self.active += 1
+    def place(self) -> Iterator[Event]:
+        """Counts one request as in work, and gives it its cancel event."""
+        cancel = Event()
+        self._cancels.add(cancel)
         try:
-            yield
+            yield cancel
+        except Cancelled as error:
+            if self._gave_up:
+                raise ServiceUnavailable("The service was stopped before it had finished: try again.") from error
+            raise
         finally:
-            self.active -= 1
+            # Also when the server itself drops the request.
+            cancel.set()
+            self._cancels.discard(cancel)
 
 
 def create_service(engine: SpeechEngine, options: ServiceOptions | None = None) -> FastAPI:
@@ -136,10 +155,10 @@ def create_service(engine: SpeechEngine, options: ServiceOptions | None = None) 
         try:
             service.check_admission()
         except StudioError:
-            await _read_to_end(request)
+            await read_to_end(request)
             raise
-        with service.place():
-            return await _answer(request, service)
+        with service.place() as cancel:
+            return await _answer(request, service, cancel)
 
     app.add_middleware(BodyLimit, max_bytes=options.max_upload_bytes + FORM_BYTES)
     app.add_middleware(BearerAuth, tokens=options.api_tokens, exempt=PROBES)
@@ -153,9 +172,13 @@ def run(
     app = create_service(engine, options)
     service: TranscriptionService = app.state.service
     config = uvicorn.Config(app, host=host, port=port, server_header=False)
-    # After a second Ctrl-C uvicorn hands the signal on.
-    with contextlib.suppress(KeyboardInterrupt):
-        DrainingServer(config, start_drain=service.start_drain, busy=service.busy, drain_seconds=drain_seconds).run()
+    DrainingServer(
+        config,
+        start_drain=service.start_drain,
+        busy=service.busy,
+        drain_seconds=drain_seconds,
+        give_up=service.give_up,
+    ).run()
 
 
 def _add_health(app: FastAPI, service: TranscriptionService) -> None:
@@ -182,17 +205,16 @@ def _add_health(app: FastAPI, service: TranscriptionService) -> None:
         return {"status": "alive"}
 
 
-async def _answer(request: Request, service: TranscriptionService) -> Response:
+async def _answer(request: Request, service: TranscriptionService, cancel: Event) -> Response:
     options = service.options
     async with open_transcription_form(request, max_bytes=options.max_upload_bytes, tmp_dir=options.tmp_dir) as form:
         service.engine.check(form.request())
-        transcript = await _transcribe(request, service.engine, form.request())
+        transcript = await _transcribe(request, service.engine, form.request(), cancel)
         return render(transcript, form.response_format, form.granularities)
 
 
-async def _transcribe(request: Request, engine: SpeechEngine, wanted: TranscribeRequest) -> Transcript:
+async def _transcribe(request: Request, engine: SpeechEngine, wanted: TranscribeRequest, cancel: Event) -> Transcript:
     """Transcribe for a client that may hang up, which cancels the work."""
-    cancel = Event()
     work = asyncio.ensure_future(run_blocking(engine.transcribe, wanted, _ignore, cancel))
     gone = asyncio.ensure_future(_hung_up(request))
     try:
@@ -201,21 +223,12 @@ async def _transcribe(request: Request, engine: SpeechEngine, wanted: Transcribe
             cancel.set()
         return await work
     finally:
-        # Also when the server gives up on this request at the end of its drain.
-        cancel.set()
         gone.cancel()
 
 
 async def _hung_up(request: Request) -> None:
     while (await request.receive())["type"] != "http.disconnect":
         pass
-
-
-async def _read_to_end(request: Request) -> None:
-    """Take in what the client is still sending (up to the body limit), or it might see a reset and not our answer."""
-    with contextlib.suppress(ClientDisconnect):
-        async for _ in request.stream():
-            pass
 
 
 def _ignore(_: Progress) -> None:

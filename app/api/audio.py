@@ -70,6 +70,8 @@ async def open_transcription_form(
 ) -> AsyncIterator[TranscriptionForm]:
     """Receive and check a form; its file is deleted at the end of the block. Raises as `receive_upload` does."""
     async with receive_upload(request, max_bytes=max_bytes, tmp_dir=tmp_dir) as upload:
+        if _last(upload, "stream", "").lower() in ("true", "1"):
+            raise InvalidRequest("stream", "The answer cannot be streamed: leave stream out, or set it to false.")
         yield TranscriptionForm(
             path=upload.path,
             filename=upload.filename,

@@ -26,6 +26,7 @@ MAX_FIELD_BYTES = 64 * 1024
 MAX_FILENAME_CHARS = 200
 
 HOW_TO_SEND = "Send the recording as the field `file` of a multipart/form-data body."
+DAMAGED = f"The multipart body is damaged or ends too early. {HOW_TO_SEND}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,27 +46,44 @@ async def receive_upload(request: Request, *, max_bytes: int, tmp_dir: Path | No
     `max_bytes` is for the file alone; `tmp_dir` None means the system's. Raises InvalidRequest, BodyTooLarge, and
     Cancelled when the client hangs up.
     """
-    boundary = _boundary(request)
     with _temporary_file(tmp_dir) as file:
         form = _Form(max_bytes)
-        parser = MultipartParser(boundary, form.callbacks())
         try:
-            async for chunk in request.stream():
-                parser.write(chunk)
-                if form.unwritten:
-                    await run_blocking(file.write, bytes(form.unwritten))
-                    form.unwritten.clear()
-            parser.finalize()
-            await run_blocking(file.flush)
-        except FormParserError as error:
-            raise InvalidRequest("file", f"The multipart body is damaged or ends too early. {HOW_TO_SEND}") from error
+            await _read(request, form, file)
+        except (InvalidRequest, BodyTooLarge, StorageFailed):
+            await read_to_end(request)
+            raise
         except ClientDisconnect as error:
             raise Cancelled("The client hung up during the upload.") from error
-        except OSError as error:
-            raise StorageFailed("The upload could not be written to this server's disk; it may be full.") from error
         if form.filename is None:
             raise InvalidRequest("file", f"The field `file` is missing or is no file. {HOW_TO_SEND}")
         yield Upload(Path(file.name), form.filename, form.fields)
+
+
+async def read_to_end(request: Request) -> None:
+    """Throw away what the client is still sending (up to the body limit), or it may see a reset and not our answer."""
+    # A RuntimeError is how the framework says that all has been read already.
+    with contextlib.suppress(ClientDisconnect, RuntimeError):
+        async for _ in request.stream():
+            pass
+
+
+async def _read(request: Request, form: _Form, file: IO[bytes]) -> None:
+    boundary = _boundary(request)
+    try:
+        parser = MultipartParser(boundary, form.callbacks())
+        async for chunk in request.stream():
+            parser.write(chunk)
+            if form.unwritten:
+                await run_blocking(file.write, bytes(form.unwritten))
+                form.unwritten.clear()
+        await run_blocking(file.flush)
+    except FormParserError as error:
+        raise InvalidRequest("file", DAMAGED) from error
+    except OSError as error:
+        raise StorageFailed("The upload could not be written to this server's disk; it may be full.") from error
+    if not form.complete:
+        raise InvalidRequest("file", DAMAGED)
 
 
 @dataclass(slots=True)
@@ -86,6 +104,8 @@ class _Form:
     def __init__(self, max_bytes: int) -> None:
         self.fields: dict[str, list[str]] = {}
         self.filename: str | None = None
+        self.complete = False
+        """The closing boundary was there."""
         self.unwritten = bytearray()
         self._part = _Part()
         self._max_bytes = max_bytes
@@ -101,6 +121,7 @@ class _Form:
             "on_headers_finished": self._headers_finished,
             "on_part_data": self._data,
             "on_part_end": self._end,
+            "on_end": self._complete,
         }
 
     def _begin(self) -> None:
@@ -147,6 +168,9 @@ class _Form:
     def _end(self) -> None:
         if not self._part.is_file:
             self.fields.setdefault(self._part.name, []).append(self._part.value.decode(errors="replace"))
+
+    def _complete(self) -> None:
+        self.complete = True
 
 
 def _boundary(request: Request) -> bytes:

@@ -33,7 +33,7 @@ class Cue:
 def cues(transcript: Transcript) -> tuple[Cue, ...]:
     """Split a transcript into cues, in order and without overlap."""
     raw = [cue for segment in transcript.segments for cue in _cues_of(segment)]
-    following = [cue.start for cue in raw[1:]] + [float("inf")]
+    following = [*(cue.start for cue in raw), float("inf")][1:]
     return tuple(
         Cue(cue.lines, cue.start, min(max(cue.end, cue.start + MIN_SECONDS), max(limit, cue.end)))
         for cue, limit in zip(raw, following, strict=True)

@@ -1,0 +1,49 @@
+"""Looks at worker processes from outside, through /proc."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+
+def worker_pids(parent: int | None = None) -> set[int]:
+    """The living speech workers that `parent` (this process if None) has started."""
+    parent = os.getpid() if parent is None else parent
+    return {
+        int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdecimal() and _is_worker(entry, parent)
+    }
+
+
+def is_alive(pid: int) -> bool:
+    """False also for a process that has ended and waits to be collected by a parent that never will."""
+    try:
+        return _state(Path("/proc") / str(pid)) != "Z"
+    except OSError:
+        return False
+
+
+def eventually(condition: Callable[[], bool], seconds: float = 10.0) -> bool:
+    """Whether `condition` becomes true in time."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if condition():
+            return True
+        time.sleep(0.02)
+    return False
+
+
+def _is_worker(entry: Path, parent: int) -> bool:
+    try:
+        return (
+            f"PPid:\t{parent}\n" in (entry / "status").read_text()
+            and b"engines.speech.worker" in (entry / "cmdline").read_bytes()
+            and _state(entry) != "Z"
+        )
+    except OSError:
+        return False
+
+
+def _state(entry: Path) -> str:
+    return (entry / "stat").read_text().rpartition(")")[2].split()[0]

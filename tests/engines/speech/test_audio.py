@@ -1,0 +1,168 @@
+"""Decoding: same length from every container, and a sentence for whatever cannot be decoded."""
+
+from __future__ import annotations
+
+import re
+import socket
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from engines.errors import InvalidMedia
+from engines.speech.audio import BLOCK_BYTES, SAMPLE_RATE, open_audio
+from tests.engines.speech.media import DATA, MALFORMED, SENTENCES, silent_video, wav_bytes
+
+
+def decode(path: Path, max_seconds: float = 100.0) -> np.ndarray:
+    with open_audio(path) as audio:
+        return np.frombuffer(b"".join(audio.blocks(max_seconds)), "<i2")
+
+
+@pytest.mark.parametrize("name", SENTENCES)
+def test_every_container_gives_the_same_sound(name: str) -> None:
+    reference, sound = decode(DATA / "sentence.wav"), decode(DATA / name)
+    # Codecs add a few milliseconds at both ends.
+    assert abs(len(sound) - len(reference)) < 0.1 * SAMPLE_RATE
+    assert 0.5 < np.abs(sound.astype(float)).mean() / np.abs(reference.astype(float)).mean() < 2
+
+
+def test_blocks_are_a_fifth_of_a_second_and_the_rest() -> None:
+    with open_audio(DATA / "sentence.mp3") as audio:
+        sizes = [len(block) for block in audio.blocks()]
+        assert set(sizes[:-1]) == {BLOCK_BYTES}
+        assert 0 < sizes[-1] <= BLOCK_BYTES
+        assert audio.seconds == sum(sizes) / 2 / SAMPLE_RATE
+        assert audio.estimate == pytest.approx(audio.seconds, abs=0.1)
+        assert not audio.damaged
+
+
+@pytest.mark.parametrize("rate", [8_000, 11_025, 22_050, 44_100, 48_000])
+def test_resampling_keeps_pitch_and_length(tmp_path: Path, rate: int) -> None:
+    tone = (np.sin(np.arange(2 * rate) * 2 * np.pi * 440 / rate) * 20_000).astype("<i2")
+    path = tmp_path / "tone.wav"
+    path.write_bytes(wav_bytes(rate=rate, data=tone.tobytes()))
+    sound = decode(path)
+    # The last milliseconds come out only when the resampler is flushed.
+    assert len(sound) == pytest.approx(2 * SAMPLE_RATE, abs=2)
+    spectrum = np.abs(np.fft.rfft(sound))
+    assert np.argmax(spectrum) * SAMPLE_RATE / len(sound) == pytest.approx(440, abs=1)
+
+
+def test_stereo_is_mixed(tmp_path: Path) -> None:
+    left = np.zeros(SAMPLE_RATE, "<i2")
+    stereo = np.stack([left, left + 10_000], axis=1)
+    path = tmp_path / "stereo.wav"
+    path.write_bytes(wav_bytes(channels=2, data=stereo.tobytes()))
+    assert np.median(decode(path)) == pytest.approx(5_000, abs=5)
+
+
+@pytest.mark.parametrize("name", MALFORMED)
+def test_malformed_files_are_refused_in_plain_words(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    path.write_bytes(MALFORMED[name]())
+    with pytest.raises(InvalidMedia) as caught:
+        decode(path)
+    message = str(caught.value)
+    assert caught.value.field == "file"
+    assert len(message) > 40
+    assert message.endswith(".")
+    for leak in (str(tmp_path), "Errno", "av.", "avcodec", "<none>", "Traceback"):
+        assert leak not in message
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("zero-bytes.wav", "empty (0 bytes)"),
+        ("ten-hours.wav", "36,000 s of sound, but it holds 1.0 s"),
+        ("no-channels.wav", "0 channels"),
+        ("rate-1.wav", "1 Hz"),
+    ],
+)
+def test_the_message_names_what_is_wrong(tmp_path: Path, name: str, words: str) -> None:
+    path = tmp_path / name
+    path.write_bytes(MALFORMED[name]())
+    with pytest.raises(InvalidMedia, match=re.escape(words)):
+        decode(path)
+
+
+def test_a_video_without_sound_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InvalidMedia, match="no sound track"):
+        decode(silent_video(tmp_path / "silent.mp4"))
+
+
+def test_a_folder_and_a_missing_file_are_refused(tmp_path: Path) -> None:
+    for path in (tmp_path, tmp_path / "gone.wav"):
+        with pytest.raises(InvalidMedia):
+            decode(path)
+
+
+def test_a_cut_recording_gives_what_is_left_and_says_so(tmp_path: Path) -> None:
+    whole = (DATA / "sentence.mp3").read_bytes()
+    path = tmp_path / "half.mp3"
+    path.write_bytes(whole[: len(whole) // 2])
+    with open_audio(path) as audio:
+        samples = sum(map(len, audio.blocks())) // 2
+        assert audio.damaged
+    assert samples == pytest.approx(len(decode(DATA / "sentence.mp3")) / 2, rel=0.1)
+
+
+@pytest.mark.parametrize("announced", [0xFFFFFFFF, 0x7FFFF000, 0x80000000])
+def test_a_header_of_unknown_length_is_no_damage(tmp_path: Path, announced: int) -> None:
+    path = tmp_path / "piped.wav"
+    path.write_bytes(wav_bytes(seconds=2, announced=announced))
+    with open_audio(path) as audio:
+        assert sum(map(len, audio.blocks())) == 2 * SAMPLE_RATE * 2
+        assert not audio.damaged
+
+
+def test_the_limit_counts_samples_and_not_the_header(tmp_path: Path) -> None:
+    path = tmp_path / "five.wav"
+    path.write_bytes(wav_bytes(seconds=5, announced=0xFFFFFFFF))
+    assert len(decode(path, max_seconds=5.0)) == 5 * SAMPLE_RATE
+    with pytest.raises(InvalidMedia, match=r"longer than 0\.05 minutes"):
+        decode(path, max_seconds=3.0)
+
+
+def test_an_honest_header_over_the_limit_is_refused_before_decoding(tmp_path: Path) -> None:
+    path = tmp_path / "five.wav"
+    path.write_bytes(wav_bytes(seconds=5))
+    with open_audio(path) as audio, pytest.raises(InvalidMedia, match="longer than"):
+        next(audio.blocks(3.0))
+    assert audio.seconds == 0
+
+
+def test_a_playlist_reaches_neither_files_nor_the_network(tmp_path: Path) -> None:
+    called = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(1.0)
+        url = f"http://127.0.0.1:{server.getsockname()[1]}/a.ts"
+
+        def listen() -> None:
+            try:
+                connection, _ = server.accept()
+            except TimeoutError:
+                return
+            called.set()
+            connection.close()
+
+        listener = threading.Thread(target=listen)
+        listener.start()
+        inner = (DATA / "sentence.wav").resolve()
+        for name, text in (
+            ("net.m3u8", f"#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\n{url}\n#EXT-X-ENDLIST\n"),
+            ("net.ffconcat", f"ffconcat version 1.0\nfile '{url}'\n"),
+            ("local.ffconcat", f"ffconcat version 1.0\nfile '{inner}'\n"),
+            ("relative.ffconcat", "ffconcat version 1.0\nfile sound.wav\n"),
+            ("local.m3u8", f"#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\n{inner}\n#EXT-X-ENDLIST\n"),
+            ("local.sdp", f"v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nm=audio 4 RTP/AVP 0\n{url}\n"),
+        ):
+            (tmp_path / "sound.wav").write_bytes((DATA / "sentence.wav").read_bytes())
+            path = tmp_path / name
+            path.write_text(text)
+            with pytest.raises(InvalidMedia):
+                decode(path)
+        listener.join()
+    assert not called.is_set()

@@ -1,0 +1,300 @@
+"""The remote engine: against our own service over real HTTP, and against one that misbehaves."""
+
+from __future__ import annotations
+
+import email.utils
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from threading import Event
+
+import httpx
+import pytest
+
+from app.transcriber import ServiceOptions, create_service
+from engines.errors import Cancelled, InvalidMedia, InvalidRequest, ServiceUnavailable, StudioError
+from engines.speech.cloud_run import CallOptions, CloudRunEngine
+from engines.speech.vosk_engine import VoskEngine
+from engines.types import Progress, Segment, SpeechModelInfo, TranscribeRequest, Transcript, Word
+from tests.engines.speech.media import DATA, MODEL
+from tests.engines.speech.scripted_server import GOOD, Answer, scripted
+from tests.serving import serving
+
+FAST = CallOptions(connect_timeout=1.0, read_timeout=0.3, backoff=0.01)
+SENTENCE = TranscribeRequest(str(DATA / "sentence.ogg"), "voice message.ogg")
+
+
+class Local:
+    """A fall-back that says one word."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+        self.closed = False
+
+    info = SpeechModelInfo("local-model", "Local", False, "en", "local")
+
+    def load(self) -> None:
+        """Nothing to load."""
+
+    def check(self, request: TranscribeRequest) -> None:
+        """Takes everything."""
+
+    def transcribe(self, request: TranscribeRequest, on_progress: object, cancel: Event) -> Transcript:
+        self.calls += 1
+        word = Word("local", 0.0, 1.0, 1.0)
+        return Transcript("local", (Segment("local", 0.0, 1.0, (word,)),), 1.0, "en", "local-model", "local", False)
+
+    def close(self) -> None:
+        self.closed = True
+
+
+class Waits:
+    """Notes how long the engine wanted to sleep, and does not."""
+
+    def __init__(self) -> None:
+        self.seconds: list[float] = []
+
+    async def __call__(self, seconds: float) -> None:
+        self.seconds.append(seconds)
+
+
+def ask(engine: CloudRunEngine, request: TranscribeRequest = SENTENCE) -> Transcript:
+    return engine.transcribe(request, lambda _: None, Event())
+
+
+# Our own service ------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def service() -> Iterator[str]:
+    options = ServiceOptions(api_tokens=frozenset({"a-token-for-the-tests"}))
+    with serving(create_service(VoskEngine(MODEL, workers=1), options)) as url:
+        headers = {"Authorization": "Bearer a-token-for-the-tests"}
+        while httpx.get(f"{url}/health", headers=headers).status_code != 200:
+            time.sleep(0.05)
+        yield url
+
+
+class Token(httpx.Auth):
+    def __init__(self, token: str) -> None:
+        self._token = token
+
+    def auth_flow(self, request: httpx.Request) -> Iterator[httpx.Request]:  # type: ignore[override]
+        request.headers["Authorization"] = f"Bearer {self._token}"
+        yield request
+
+
+@pytest.fixture
+def remote(service: str) -> CloudRunEngine:
+    return CloudRunEngine(service, auth=Token("a-token-for-the-tests"))
+
+
+def test_the_service_gives_what_the_engine_gives(remote: CloudRunEngine, engine: VoskEngine) -> None:
+    request = TranscribeRequest(str(DATA / "longer.wav"), "longer.wav", "en")
+    here = engine.transcribe(request, lambda _: None, Event())
+    there = ask(remote, request)
+    assert there.where == "cloud-run"
+    assert (there.text, there.language, there.engine, there.demo, there.note) == (
+        here.text,
+        here.language,
+        here.engine,
+        here.demo,
+        here.note,
+    )
+    assert there.duration == pytest.approx(here.duration, abs=0.001)
+    assert [segment.text for segment in there.segments] == [segment.text for segment in here.segments]
+    for mine, its in zip(here.segments, there.segments, strict=True):
+        assert [word.word for word in mine.words] == [word.word for word in its.words]
+        for one, other in zip(mine.words, its.words, strict=True):
+            assert (other.start, other.end) == pytest.approx((one.start, one.end), abs=0.001)
+            assert other.confidence == pytest.approx(one.confidence, abs=0.0001)
+
+
+def test_loading_learns_the_services_model(remote: CloudRunEngine) -> None:
+    assert remote.info.where == "cloud-run"
+    remote.load()
+    assert (remote.info.name, remote.info.demo, remote.info.language) == ("vosk-demo-en", True, "en")
+    with pytest.raises(InvalidRequest, match="'de' is not available"):
+        remote.check(TranscribeRequest("unused", language="de"))
+
+
+def test_no_speech_comes_through(remote: CloudRunEngine) -> None:
+    assert ask(remote, TranscribeRequest(str(DATA / "silence.wav"))).no_speech
+
+
+def test_a_bad_file_is_the_callers_error_and_stays_one(remote: CloudRunEngine, tmp_path: Path) -> None:
+    path = tmp_path / "text.wav"
+    path.write_text("not sound at all\n" * 20)
+    with pytest.raises(InvalidMedia, match="cannot be read as sound or video") as caught:
+        ask(remote, TranscribeRequest(str(path)))
+    assert caught.value.field == "file"
+
+
+def test_a_bad_language_names_its_field(remote: CloudRunEngine) -> None:
+    with pytest.raises(InvalidRequest, match="'de' is not available") as caught:
+        ask(remote, TranscribeRequest(SENTENCE.path, language="de"))
+    assert caught.value.field == "language"
+    assert not isinstance(caught.value, InvalidMedia)
+
+
+def test_a_wrong_token_falls_back_and_says_so(service: str) -> None:
+    transcript = ask(CloudRunEngine(service, Local(), auth=Token("wrong")))
+    assert transcript.where == "local"
+    assert "credentials (401)" in transcript.note
+
+
+def test_progress_counts_the_upload(remote: CloudRunEngine) -> None:
+    progress: list[Progress] = []
+    remote.transcribe(SENTENCE, progress.append, Event())
+    size = Path(SENTENCE.path).stat().st_size
+    assert (progress[-1].stage, progress[-1].step, progress[-1].total) == ("upload", size, size)
+    assert [item.fraction for item in progress] == sorted(item.fraction for item in progress)
+
+
+# A service that misbehaves --------------------------------------------------------------------------------------------
+
+
+def test_the_request_is_openais(engine: VoskEngine) -> None:
+    with scripted(Answer()) as script:
+        transcript = ask(CloudRunEngine(f"{script.url}/"), TranscribeRequest(SENTENCE.path, 'a "b".ogg', "en"))
+    (body,) = script.bodies
+    for part in (b'name="file"; filename="a %22b%22.ogg"', b"verbose_json", b'name="timestamp_granularities[]"', b"en"):
+        assert part in body
+    assert Path(SENTENCE.path).read_bytes() in body
+    assert [segment.text for segment in transcript.segments] == ["from the", "cloud"]
+    assert [[word.word for word in segment.words] for segment in transcript.segments] == [["from", "the"], ["cloud"]]
+    assert transcript.words[2] == Word("cloud", 1.2, 1.6, 0.7)
+
+
+@pytest.mark.parametrize(
+    "first", [Answer(429), Answer(500), Answer(502), Answer(503), Answer(504), Answer(fail="cut"), Answer(fail="half")]
+)
+def test_passing_trouble_is_tried_again(first: Answer) -> None:
+    waits, local = Waits(), Local()
+    with scripted(first, Answer()) as script:
+        transcript = ask(CloudRunEngine(script.url, local, options=FAST, sleep=waits))
+    assert (transcript.text, transcript.where, transcript.note) == ("from the cloud", "cloud-run", "")
+    assert len(script.bodies) == 2
+    # The second try sends the whole file again, not the rest of it.
+    assert all(Path(SENTENCE.path).read_bytes() in body for body in script.bodies)
+    assert len(waits.seconds) == 1
+    assert local.calls == 0
+
+
+def test_waits_grow_and_are_bounded() -> None:
+    waits = Waits()
+    options = CallOptions(max_retries=6, backoff=1.0, max_wait=5.0)
+    with scripted(Answer(503)) as script, pytest.raises(ServiceUnavailable, match="answered 503"):
+        ask(CloudRunEngine(script.url, options=options, sleep=waits))
+    assert len(script.bodies) == 7
+    for attempt, seconds in enumerate(waits.seconds):
+        assert min(2**attempt / 2, 5.0) <= seconds <= min(2**attempt, 5.0)
+
+
+@pytest.mark.parametrize(
+    ("value", "wait"),
+    [("3", 3.0), ("3600", 10.0), (email.utils.formatdate(1_000_004, usegmt=True), 4.0), ("soon", 0.01), ("-5", 0.01)],
+)
+def test_retry_after_is_honoured_within_bounds(value: str, wait: float) -> None:
+    waits = Waits()
+    with scripted(Answer(429, headers={"Retry-After": value}), Answer()) as script:
+        ask(CloudRunEngine(script.url, options=FAST, sleep=waits, now=lambda: 1_000_000.0))
+    assert waits.seconds == [pytest.approx(wait, rel=0.5 if wait < 1 else 0.001)]
+
+
+@pytest.mark.parametrize(
+    ("answer", "tries", "words"),
+    [
+        (Answer(503), 3, "answered 503"),
+        (Answer(fail="cut"), 3, "closed the connection"),
+        (Answer(fail="hang"), 1, "did not answer in time"),
+        (Answer(404), 1, "answered 404"),
+        (Answer(413), 1, "files of this size"),
+        (Answer(400, body=b"<html>proxy</html>"), 1, "answered 400"),
+        (Answer(302, headers={"Location": "http://127.0.0.1:1/"}), 1, "answered 302"),
+        (Answer(200, body=b"<html>hello</html>"), 1, "something other than a transcript"),
+        (Answer(200, body={"text": "no times"}), 1, "something other than a transcript"),
+        (Answer(200, body={**GOOD, "words": [{"word": 1}]}), 1, "something other than a transcript"),
+        (Answer(200, body=[]), 1, "something other than a transcript"),
+    ],
+)
+def test_lasting_trouble_goes_to_the_local_engine(answer: Answer, tries: int, words: str) -> None:
+    local = Local()
+    with scripted(answer) as script:
+        transcript = ask(CloudRunEngine(script.url, local, options=FAST, sleep=Waits()))
+        assert len(script.bodies) == tries
+        with pytest.raises(ServiceUnavailable) as caught:
+            ask(CloudRunEngine(script.url, options=FAST, sleep=Waits()))
+    assert (transcript.text, transcript.where, transcript.engine) == ("local", "local", "local-model")
+    assert words in transcript.note
+    assert "local engine" in transcript.note
+    assert words in str(caught.value)
+    assert local.calls == 1
+
+
+def test_nobody_at_home_goes_to_the_local_engine() -> None:
+    waits = Waits()
+    with scripted(Answer()) as script:
+        url = script.url
+    transcript = ask(CloudRunEngine(url, Local(), options=FAST, sleep=waits))
+    assert transcript.where == "local"
+    assert len(waits.seconds) == 2
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "error"), [(422, "invalid_media", InvalidMedia), (400, "x", InvalidRequest)]
+)
+def test_a_refusal_is_passed_on(status: int, kind: str, error: type[StudioError]) -> None:
+    local = Local()
+    body = {"error": {"type": kind, "message": "The file is broken. " + "x" * 1000, "field": "file"}}
+    with scripted(Answer(status, body=body)) as script, pytest.raises(error, match="The file is broken") as caught:
+        ask(CloudRunEngine(script.url, local, options=FAST, sleep=Waits()))
+    assert len(str(caught.value)) <= 500
+    assert (len(script.bodies), local.calls) == (1, 0)
+
+
+def test_a_file_too_large_for_the_service_is_not_even_sent() -> None:
+    with scripted(Answer()) as script:
+        transcript = ask(CloudRunEngine(script.url, Local(), options=CallOptions(max_upload_bytes=1000)))
+    assert transcript.where == "local"
+    assert script.bodies == []
+
+
+@pytest.mark.parametrize("content", [None, b""])
+def test_a_missing_or_empty_file_is_the_callers_error(tmp_path: Path, content: bytes | None) -> None:
+    path = tmp_path / "file.wav"
+    if content is not None:
+        path.write_bytes(content)
+    with scripted(Answer()) as script, pytest.raises(InvalidMedia):
+        ask(CloudRunEngine(script.url, Local()), TranscribeRequest(str(path)))
+    assert script.bodies == []
+
+
+@pytest.mark.parametrize("answer", [Answer(fail="hang"), Answer(503, headers={"Retry-After": "60"})])
+def test_cancel_is_prompt_in_the_wait_for_the_answer_and_between_tries(answer: Answer) -> None:
+    local, cancel = Local(), Event()
+    options = CallOptions(read_timeout=60.0, max_wait=60.0)
+    with scripted(answer) as script:
+        threading.Timer(0.5, cancel.set).start()
+        began = time.monotonic()
+        with pytest.raises(Cancelled):
+            CloudRunEngine(script.url, local, options=options).transcribe(SENTENCE, lambda _: None, cancel)
+        assert time.monotonic() - began < 1.5
+        assert len(script.bodies) == 1
+        if answer.fail:
+            # The service learns of it too, and can stop.
+            assert script.hung_up.wait(2)
+    assert local.calls == 0
+
+
+def test_close_closes_the_fall_back() -> None:
+    local = Local()
+    CloudRunEngine("http://127.0.0.1:1", local).close()
+    assert local.closed
+
+
+def test_a_service_that_is_away_does_not_stop_the_load() -> None:
+    engine = CloudRunEngine("http://127.0.0.1:1", Local())
+    engine.load()
+    assert engine.info.language == "en"

@@ -1,0 +1,41 @@
+"""Languages of the public models, by their folder names."""
+
+from __future__ import annotations
+
+import pytest
+
+from engines.errors import InvalidRequest
+from engines.speech.model import check_language, guess_language
+from engines.types import SpeechModelInfo
+
+
+@pytest.mark.parametrize(
+    ("name", "language"),
+    [
+        ("vosk-model-small-en-us-0.15", "en-US"),
+        ("vosk-model-en-us-0.22-lgraph", "en-US"),
+        ("vosk-model-small-en-in-0.4", "en-IN"),
+        ("vosk-model-de-0.21", "de"),
+        ("vosk-model-small-de-zamia-0.3", "de"),
+        ("vosk-model-small-cn-0.22", "zh"),
+        ("vosk-model-vn-0.4", "vi"),
+        ("vosk-model-el-gr-0.7", "el-GR"),
+        ("vosk-model-small-pt-0.3", "pt"),
+        ("vosk-model-pt-fb-v0.1.1-20220516_2113", "pt"),
+        ("vosk-model-tl-ph-generic-0.6", "tl-PH"),
+        ("my-own-model", "und"),
+        ("small-en", "und"),
+    ],
+)
+def test_guess_language(name: str, language: str) -> None:
+    assert guess_language(name) == language
+
+
+def test_a_model_of_unknown_language_takes_all() -> None:
+    check_language("de", SpeechModelInfo("x", "x", False, "und", "local"))
+
+
+def test_a_silly_language_is_shortened_in_the_message() -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        check_language("x" * 10_000, SpeechModelInfo("x", "x", False, "en", "local"))
+    assert len(str(caught.value)) < 300

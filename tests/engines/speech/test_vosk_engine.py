@@ -1,0 +1,189 @@
+"""The real demo model in real worker processes: what is said, when, and how sure."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import threading
+from pathlib import Path
+from threading import Event
+
+import pytest
+
+from engines.errors import InvalidMedia, InvalidRequest, ModelInvalid, ModelMissing
+from engines.speech.vosk_engine import VoskEngine
+from engines.types import Progress, TranscribeRequest, Transcript
+from tests.engines.speech.media import DATA, MALFORMED, MODEL, SENTENCES, repeated, silent_video, wav_bytes
+
+
+def transcribe(engine: VoskEngine, path: Path, progress: list[Progress] | None = None) -> Transcript:
+    on_progress = (lambda _: None) if progress is None else progress.append
+    return engine.transcribe(TranscribeRequest(str(path), path.name), on_progress, Event())
+
+
+@pytest.mark.parametrize("name", SENTENCES)
+def test_every_container_gives_the_same_words(engine: VoskEngine, texts: dict[str, str], name: str) -> None:
+    assert transcribe(engine, DATA / name).text == texts[name] == texts["sentence.wav"]
+
+
+def test_words_have_times_and_confidences(engine: VoskEngine) -> None:
+    transcript = transcribe(engine, DATA / "longer.wav")
+    assert len(transcript.segments) > 1
+    assert transcript.duration == pytest.approx(39.4, abs=0.1)
+    moment = 0.0
+    for segment in transcript.segments:
+        assert segment.text == " ".join(word.word for word in segment.words)
+        assert (segment.start, segment.end) == (segment.words[0].start, segment.words[-1].end)
+        for word in segment.words:
+            assert moment <= word.start < word.end <= transcript.duration
+            assert 0 < word.confidence <= 1
+            moment = word.start
+    assert transcript.text == " ".join(word.word for word in transcript.words)
+    # Speech fills the recording: times in a wrong scale would end early or pile up at the end.
+    assert transcript.words[0].start < 1.5
+    assert transcript.words[-1].end > 0.9 * transcript.duration
+
+
+def test_the_engine_says_what_it_is(engine: VoskEngine) -> None:
+    transcript = transcribe(engine, DATA / "digits.wav")
+    assert engine.info.demo
+    assert transcript.demo
+    assert "demo" in transcript.note.lower()
+    assert (transcript.engine, transcript.where, transcript.language) == ("vosk-demo-en", "local", "en")
+
+
+@pytest.mark.parametrize("name", ["silence.wav", "noise.wav"])
+def test_no_speech_is_an_empty_transcript(engine: VoskEngine, name: str) -> None:
+    transcript = transcribe(engine, DATA / name)
+    assert transcript.no_speech
+    assert (transcript.text, transcript.segments) == ("", ())
+    assert transcript.duration == pytest.approx(2.0, abs=0.01)
+
+
+def test_progress_grows_to_one(engine: VoskEngine, tmp_path: Path) -> None:
+    progress: list[Progress] = []
+    # Two minutes are long enough for a few reports.
+    transcribe(engine, repeated(tmp_path / "two-minutes.wav", DATA / "longer.wav", 3), progress)
+    fractions = [item.fraction for item in progress]
+    assert len(progress) > 2
+    assert fractions == sorted(fractions)
+    assert fractions[-1] == 1.0
+    assert fractions[-2] < 1.0
+    assert {item.stage for item in progress} == {"transcribe"}
+    assert progress[-1].step == progress[-1].total
+
+
+def test_malformed_files_cost_nothing_but_themselves(engine: VoskEngine, texts: dict[str, str], tmp_path: Path) -> None:
+    files = [silent_video(tmp_path / "silent.mp4")]
+    for name, make in MALFORMED.items():
+        files.append(tmp_path / name)
+        files[-1].write_bytes(make())
+    for path in files:
+        with pytest.raises(InvalidMedia) as caught:
+            transcribe(engine, path)
+        assert caught.value.field == "file"
+        assert str(tmp_path) not in str(caught.value)
+        assert transcribe(engine, DATA / "sentence.ogg").text == texts["sentence.ogg"], f"after {path.name}"
+
+
+def test_a_cut_recording_is_transcribed_as_far_as_it_goes(
+    engine: VoskEngine, texts: dict[str, str], tmp_path: Path
+) -> None:
+    whole = (DATA / "sentence.mp3").read_bytes()
+    path = tmp_path / "cut.mp3"
+    path.write_bytes(whole[: int(len(whole) * 0.6)])
+    transcript = transcribe(engine, path)
+    assert texts["sentence.mp3"].startswith(transcript.text.rsplit(" ", 1)[0])
+    assert 2 < len(transcript.words) < 9
+    assert "missing or damaged" in transcript.note
+
+
+def test_two_at_once_give_what_one_gives(engine: VoskEngine, texts: dict[str, str]) -> None:
+    found: dict[str, str] = {}
+
+    def work(name: str) -> None:
+        found[name] = transcribe(engine, DATA / name).text
+
+    # More callers than workers: the rest wait for a free one.
+    threads = [threading.Thread(target=work, args=(name,)) for name in (*SENTENCES, "digits.wav", "longer.wav")]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    alone = transcribe(engine, DATA / "longer.wav").text
+    assert found == {**{name: texts[name] for name in (*SENTENCES, "digits.wav")}, "longer.wav": alone}
+
+
+def test_the_length_limit_is_the_engines(tmp_path: Path) -> None:
+    engine = VoskEngine(MODEL, workers=1, max_seconds=2.5)
+    try:
+        assert transcribe(engine, DATA / "silence.wav").no_speech
+        path = tmp_path / "piped.wav"
+        path.write_bytes(wav_bytes(seconds=4, announced=0xFFFFFFFF))
+        with pytest.raises(InvalidMedia, match="longer than"):
+            transcribe(engine, path)
+    finally:
+        engine.close()
+
+
+@pytest.mark.parametrize("language", [None, "en", "EN", "en-US", "en_GB"])
+def test_its_language_is_taken(engine: VoskEngine, language: str | None) -> None:
+    engine.check(TranscribeRequest("unused", language=language))
+
+
+def test_another_language_is_refused_by_name(engine: VoskEngine) -> None:
+    request = TranscribeRequest(str(DATA / "sentence.wav"), language="de")
+    with pytest.raises(InvalidRequest, match=r"'de' is not available.*understands en") as caught:
+        engine.transcribe(request, lambda _: None, Event())
+    assert caught.value.field == "language"
+
+
+def test_a_missing_model_says_how_to_get_one(tmp_path: Path) -> None:
+    with pytest.raises(ModelMissing, match="models pull small-en"):
+        VoskEngine(tmp_path / "nothing")
+
+
+@pytest.mark.parametrize("missing", ["am/final.mdl", "graph/HCLr.fst", "conf/mfcc.conf"])
+def test_an_incomplete_model_is_refused_before_anything_starts(tmp_path: Path, missing: str) -> None:
+    folder = shutil.copytree(MODEL, tmp_path / "model")
+    (folder / missing).unlink()
+    with pytest.raises(ModelInvalid, match="not a complete Vosk model"):
+        VoskEngine(folder)
+
+
+def test_a_file_is_no_model(tmp_path: Path) -> None:
+    (tmp_path / "model.zip").write_bytes(b"PK")
+    with pytest.raises(ModelInvalid, match="Unpack it"):
+        VoskEngine(tmp_path / "model.zip")
+
+
+@pytest.mark.parametrize("content", [b"", b"\0B<TransitionModel> nonsense", bytes(100_000)])
+def test_a_damaged_model_is_an_error_and_not_a_crash(tmp_path: Path, content: bytes) -> None:
+    folder = shutil.copytree(MODEL, tmp_path / "model")
+    (folder / "am" / "final.mdl").write_bytes(content)
+    engine = VoskEngine(folder)
+    with pytest.raises(ModelInvalid, match="could not be loaded"):
+        engine.load()
+    engine.close()
+
+
+def test_a_model_without_description_is_known_by_its_folder(tmp_path: Path, texts: dict[str, str]) -> None:
+    folder = shutil.copytree(MODEL, tmp_path / "vosk-model-small-en-us-0.15")
+    (folder / "studio.json").unlink()
+    engine = VoskEngine(folder)
+    try:
+        assert (engine.info.name, engine.info.language, engine.info.demo) == (folder.name, "en-US", False)
+        transcript = transcribe(engine, DATA / "sentence.wav")
+        assert (transcript.text, transcript.note, transcript.demo) == (texts["sentence.wav"], "", False)
+    finally:
+        engine.close()
+
+
+def test_a_broken_description_is_named(tmp_path: Path) -> None:
+    folder = shutil.copytree(MODEL, tmp_path / "model")
+    (folder / "studio.json").write_text("{")
+    with pytest.raises(ModelInvalid, match=r"studio\.json is not valid JSON"):
+        VoskEngine(folder)
+    (folder / "studio.json").write_text(json.dumps(["a list"]))
+    with pytest.raises(ModelInvalid, match="must hold a JSON object"):
+        VoskEngine(folder)
