@@ -91,7 +91,7 @@ def test_without_work_it_stops_at_once_and_says_nothing() -> None:
         asked = time.monotonic()
         process.terminate()
         assert rest(process) == (0, "")
-        assert time.monotonic() - asked < 3
+        assert time.monotonic() - asked < 10
 
 
 def test_work_that_takes_too_long_is_cut_and_the_status_says_so() -> None:
@@ -123,4 +123,4 @@ def test_a_stream_that_never_ends_does_not_hold_the_exit() -> None:
         process.terminate()
         status, _ = rest(process)
         assert status == 0
-        assert time.monotonic() - asked < 8
+        assert time.monotonic() - asked < 15
