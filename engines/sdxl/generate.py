@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+import itertools
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -29,7 +29,10 @@ BATCH_PIXELS = 1024 * 1024
 and exact reproduction (half-precision kernels differ by batch size); small pictures gain much and go together."""
 
 UNTILED_PIXELS = 1536 * 1536
-"""Largest picture decoded in one piece: float16 SDXL takes about 4 GB a megapixel for it."""
+"""Largest picture decoded in one piece; the memory for it grows with the pixels, and tiles may show at their seams."""
+
+LEAST_STRENGTH = 0.002
+"""Below this a photo comes back as it was; one step of at most 1 / 0.002 = 500 stands for it."""
 
 
 def generate(loaded: Loaded, plan: Plan, on_progress: ProgressCallback, cancel: Event) -> ImageResult:
@@ -133,9 +136,9 @@ def denoise(
 
 def _start_from(photo: torch.Tensor, pipe: Any, plan: Plan, generators: list[torch.Generator]) -> dict[str, Any]:
     """Where image to image begins: the photo under as much noise as `strength` asks for."""
-    strength = plan.request.strength
-    # A low strength of few steps would round to no step at all.
-    steps = next(n for n in range(plan.steps, plan.steps + math.ceil(1 / strength) + 1) if int(n * strength))
+    strength = max(plan.request.strength, LEAST_STRENGTH)
+    # A low strength of few steps would round to no step at all: then one step of a finer schedule is made.
+    steps = next(steps for steps in itertools.count(plan.steps) if int(steps * strength))
     pipe.scheduler.set_timesteps(steps, device=photo.device)
     timesteps, _ = pipe.get_timesteps(steps, strength, photo.device)
     noise = torch.cat([torch.randn(photo.shape, generator=generator) for generator in generators])

@@ -26,7 +26,7 @@ SDXL_GUIDANCE = 5.0
 
 MAX_PIXELS = 2048 * 2048
 MAX_PIXELS_ON_CPU = 1536 * 1024
-"""Decoding full SDXL in float32 takes about 8 GB a megapixel; a fixed-size model only enlarges, so is free of it."""
+"""A full SDXL picture of this size takes a CPU many minutes; a fixed-size model only enlarges, so is not held to it."""
 
 
 def read_info(model: str | Path, device: str) -> ImageModelInfo:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import huggingface_hub
 import huggingface_hub.errors
 import pyparsing
 import safetensors
@@ -31,6 +32,12 @@ SECOND_ENCODER_KEY = "conditioner.embedders.1.model.positional_embedding"
 UNREADABLE = (OSError, ValueError, KeyError, RuntimeError, safetensors.SafetensorError)
 """What the libraries raise on files that are damaged or do not fit each other."""
 
+HUB_ERROR: type[Exception] = huggingface_hub.errors.HfHubHTTPError.__bases__[0]
+"""Base of the errors of the hub client's HTTP library, which has changed with the client's versions."""
+
+NOT_FETCHED = (HUB_ERROR, OSError)
+"""The hub could not be asked, said no, or may not be asked and the files are not here."""
+
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
@@ -52,10 +59,20 @@ class Loaded:
         return self.components["scheduler"].config
 
 
-def load(model: str | Path, device: str, fp16_vae: str | Path = FP16_VAE, *, offline: bool = False) -> Loaded:
-    """Read a model's weights. Raises ModelMissing, ModelInvalid, OutOfMemory."""
+def load(
+    model: str | Path,
+    device: str,
+    fp16_vae: str | Path = FP16_VAE,
+    *,
+    offline: bool = False,
+    dtype: torch.dtype | None = None,
+) -> Loaded:
+    """Read a model's weights, by default as float16 on CUDA and float32 elsewhere.
+
+    Raises ModelMissing, ModelInvalid, OutOfMemory.
+    """
     torch_device = _usable(device)
-    dtype = torch.float16 if torch_device.type == "cuda" else torch.float32
+    dtype = dtype or (torch.float16 if torch_device.type == "cuda" else torch.float32)
     with out_of_memory_as(
         f"The image model {str(model)!r} does not fit into the memory of {device}: use a smaller one."
     ):
@@ -88,12 +105,19 @@ def _read(model: str | Path, dtype: torch.dtype, *, offline: bool) -> Any:
 def _fetch(hub_id: str, *, offline: bool) -> Path:
     """The local folder of a hub model; downloads what is missing of it."""
     try:
-        return Path(DiffusionPipeline.download(hub_id, use_safetensors=True, variant="fp16", local_files_only=offline))
-    except OSError as error:  # all of the hub client's errors are OSErrors, no connection included
+        try:
+            return _download(hub_id, "fp16", offline=offline)
+        except ValueError:  # the model has no half-precision files
+            return _download(hub_id, None, offline=offline)
+    except NOT_FETCHED as error:
         raise ModelMissing(
             f"The image model {hub_id!r} is neither on this machine nor could it be downloaded. Start once with a "
             "connection to huggingface.co, or copy the model's folder here and start with --image-model PATH."
         ) from error
+
+
+def _download(hub_id: str, variant: str | None, *, offline: bool) -> Path:
+    return Path(DiffusionPipeline.download(hub_id, use_safetensors=True, variant=variant, local_files_only=offline))
 
 
 def _read_folder(folder: Path, dtype: torch.dtype) -> Any:
@@ -123,7 +147,7 @@ def _read_file(file: Path, dtype: torch.dtype, *, offline: bool) -> Any:
             local_files_only=offline,
             add_watermarker=False,
         )
-    except (huggingface_hub.errors.LocalEntryNotFoundError, huggingface_hub.errors.HfHubHTTPError) as error:
+    except (huggingface_hub.errors.LocalEntryNotFoundError, HUB_ERROR) as error:
         raise ModelMissing(
             f"{file} holds weights only; its configuration and tokenizers (4 MB, from SDXL base) are not on this "
             f"machine. Start once with a connection to huggingface.co, or put them into the folder {config}."
@@ -164,11 +188,18 @@ def _half_precision_vae(own: Any, fp16_vae: str | Path, *, offline: bool) -> Any
     if own.config.scaling_factor == SDXL_LATENT_SCALE:
         try:
             return AutoencoderKL.from_pretrained(
-                fp16_vae, dtype=torch.float16, use_safetensors=True, local_files_only=offline
+                _vae_folder(fp16_vae, offline=offline), dtype=torch.float16, use_safetensors=True, local_files_only=True
             )
-        except UNREADABLE as error:
+        except (*NOT_FETCHED, ValueError, safetensors.SafetensorError) as error:
             log.warning("%s is not available (%s): decoding in float32, which takes more time.", fp16_vae, error)
     return own.to(torch.float32)
+
+
+def _vae_folder(vae: str | Path, *, offline: bool) -> Path:
+    if Path(vae).is_dir() or not source.is_hub_id(vae):
+        return Path(vae)
+    wanted = ["config.json", "diffusion_pytorch_model.safetensors"]  # of several copies of the same weights
+    return Path(huggingface_hub.snapshot_download(str(vae), allow_patterns=wanted, local_files_only=offline))
 
 
 def _compel(pipe: Any) -> Any:

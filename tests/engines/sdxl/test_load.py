@@ -187,6 +187,20 @@ def test_too_little_memory_to_load(model_folder: Path, monkeypatch: pytest.Monke
     engine.load()
 
 
+def test_sdxls_own_vae_is_replaced_in_half_precision_or_kept_in_full(copy: Path, model_folder: Path) -> None:
+    import torch
+
+    from engines.sdxl.load import SDXL_LATENT_SCALE, load
+
+    config = copy / "vae" / "config.json"
+    config.write_text(json.dumps({**json.loads(config.read_text()), "scaling_factor": SDXL_LATENT_SCALE}))
+    fixed = load(copy, "cpu", model_folder / "vae", dtype=torch.float16)
+    assert (fixed.vae.dtype, fixed.vae.config.scaling_factor) == (torch.float16, 1.0)
+    for absent in ("nobody/no-vae", copy / "nothing"):
+        own = load(copy, "cpu", absent, dtype=torch.float16, offline=True)
+        assert (own.vae.dtype, own.vae.config.scaling_factor) == (torch.float32, SDXL_LATENT_SCALE)
+
+
 def test_load_is_idempotent_and_close_can_be_undone(model_folder: Path, generate: Generate) -> None:
     engine = SdxlEngine(model_folder, "cpu")
     engine.close()
