@@ -71,7 +71,7 @@ class VoskEngine:
         def on_message(message: Message) -> None:
             if message["event"] == "progress":
                 on_progress(_progress(message))
-            elif segment := _segment(message["words"]):
+            elif segment := read_segment(message["words"]):
                 segments.append(segment)
 
         with self._pool.lease(cancel) as worker:
@@ -110,8 +110,8 @@ def _progress(message: Message) -> Progress:
     return Progress("transcribe", round(seconds), round(total), min(seconds / estimate, 0.99) if estimate else 0.0)
 
 
-def _segment(words: list[dict[str, Any]]) -> Segment | None:
-    """One utterance, or None when no known word is left in it."""
+def read_segment(words: list[dict[str, Any]]) -> Segment | None:
+    """One utterance from the recogniser's words, or None when no known word is left in it."""
     known = tuple(
         Word(word=word["word"], start=word["start"], end=word["end"], confidence=min(max(word["conf"], 0.0), 1.0))
         for word in words

@@ -62,6 +62,29 @@ def silent_video(path: Path) -> Path:
     return path
 
 
+def live_webm(seconds: float) -> bytes:
+    """Silence as a browser records it: without a length in its header, because it could not go back to write one."""
+    sink = _Sink()
+    with av.open(sink, "w", format="webm") as container:
+        stream = container.add_stream("libopus", rate=48_000, layout="mono")
+        frame = av.AudioFrame.from_ndarray(np.zeros((1, int(48_000 * seconds)), np.int16), format="s16", layout="mono")
+        frame.sample_rate = 48_000
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return bytes(sink.data)
+
+
+class _Sink:
+    """A file that can only be written, never gone back in."""
+
+    def __init__(self) -> None:
+        self.data = bytearray()
+
+    def write(self, data: bytes) -> int:
+        self.data += data
+        return len(data)
+
+
 def _part(name: str, share: float) -> bytes:
     data = (DATA / name).read_bytes()
     return data[: int(len(data) * share)]

@@ -11,8 +11,9 @@ from threading import Event
 import pytest
 
 from engines.errors import InvalidMedia, InvalidRequest, ModelInvalid, ModelMissing
-from engines.speech.vosk_engine import VoskEngine
-from engines.types import Progress, TranscribeRequest, Transcript
+from engines.speech.audio import open_audio
+from engines.speech.vosk_engine import VoskEngine, read_segment
+from engines.types import Progress, Segment, TranscribeRequest, Transcript, Word
 from tests.engines.speech.media import DATA, MALFORMED, MODEL, SENTENCES, repeated, silent_video, wav_bytes
 
 
@@ -58,6 +59,28 @@ def test_no_speech_is_an_empty_transcript(engine: VoskEngine, name: str) -> None
     assert transcript.no_speech
     assert (transcript.text, transcript.segments) == ("", ())
     assert transcript.duration == pytest.approx(2.0, abs=0.01)
+
+
+def test_unknown_sounds_are_left_out() -> None:
+    heard = [
+        {"word": "[unk]", "start": 0.0, "end": 0.3, "conf": 1.0},
+        {"word": "hello", "start": 0.3, "end": 0.6, "conf": 1.000001},
+        {"word": "[unk]", "start": 0.6, "end": 0.9, "conf": 0.4},
+    ]
+    segment = read_segment(heard)
+    assert segment == Segment("hello", 0.3, 0.6, (Word("hello", 0.3, 0.6, 1.0),))
+    assert read_segment(heard[:1]) is None
+
+
+def test_speech_up_to_the_last_sample_is_heard(engine: VoskEngine, texts: dict[str, str], tmp_path: Path) -> None:
+    with open_audio(DATA / "sentence.wav") as audio:
+        sound = b"".join(audio.blocks())
+    path = tmp_path / "no-pause.wav"
+    path.write_bytes(wav_bytes(data=sound[: int(1.8 * 32_000)]))
+    transcript = transcribe(engine, path)
+    assert len(transcript.words) >= 3
+    assert texts["sentence.wav"].startswith(transcript.text.rsplit(" ", 1)[0])
+    assert transcript.words[-1].end <= transcript.duration
 
 
 def test_progress_grows_to_one(engine: VoskEngine, tmp_path: Path) -> None:

@@ -210,28 +210,29 @@ from engines.speech.vosk_engine import VoskEngine
 from engines.types import TranscribeRequest
 engine = VoskEngine(Path(sys.argv[1]), workers=2)
 engine.load()
-said = Event()
-def on_progress(_):
-    if not said.is_set():
-        said.set()
-        print("busy", flush=True)
-engine.transcribe(TranscribeRequest(sys.argv[2]), on_progress, Event())
+busy = Event()
+long = TranscribeRequest(sys.argv[2])
+threading.Thread(target=engine.transcribe, args=(long, lambda _: busy.set(), Event()), daemon=True).start()
+busy.wait()
+engine.transcribe(TranscribeRequest(sys.argv[3]), lambda _: None, Event())
+print("one busy, one idle", flush=True)
+Event().wait()
 """
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 def test_no_worker_outlives_its_parent(long_recording: Path, how: signal.Signals) -> None:
     parent = subprocess.Popen(
-        [sys.executable, "-c", PARENT, str(MODEL), str(long_recording)],
+        [sys.executable, "-c", PARENT, str(MODEL), str(long_recording), str(DATA / "sentence.ogg")],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
     )
     with parent:
         assert parent.stdout is not None
-        assert parent.stdout.readline() == b"busy\n"
+        assert parent.stdout.readline() == b"one busy, one idle\n"
         workers = worker_pids(parent.pid)
-        assert workers
+        assert len(workers) == 2
         parent.send_signal(how)
         parent.wait(10)
         assert eventually(lambda: not any(map(is_alive, workers)), 5)
