@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from engines.errors import InvalidRequest
 from engines.sdxl.engine import SdxlEngine
 from engines.sdxl.samplers import SAMPLERS
 from tests.engines.sdxl.conftest import Generate, difference, ignore, pixels, png, request
@@ -191,6 +192,30 @@ def test_half_precision_draws_the_same_picture(model_folder: Path, generate: Gen
     plan = make_plan(request(sampler=sampler), SdxlEngine(model_folder, "cpu").info, half.pixels_per_latent)
     picture = pixels(recipe.generate(half, plan, ignore, Event()))
     assert np.abs(picture - pixels(generate(sampler=sampler))).mean() < 1
+
+
+def test_large_pictures_are_decoded_in_tiles_and_later_ones_are_not(
+    generate: Generate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = pixels(generate(width=128, height=128))
+    with monkeypatch.context() as patch:
+        patch.setattr("engines.sdxl.generate.UNTILED_PIXELS", 64 * 64)
+        tiled = pixels(generate(width=128, height=128))
+    assert tiled.shape == whole.shape
+    assert difference(tiled, whole) > ROUNDING
+    assert difference(pixels(generate(width=128, height=128)), whole) == 0
+
+
+def test_a_picture_of_no_numbers_is_refused(generate: Generate, monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+    from diffusers import AutoencoderKL
+
+    def overflow(vae: Any, latents: torch.Tensor, return_dict: bool) -> tuple[torch.Tensor]:
+        return (torch.full((1, 3, 64, 64), torch.nan),)
+
+    monkeypatch.setattr(AutoencoderKL, "decode", overflow)
+    with pytest.raises(InvalidRequest, match="numbers overflowed: lower the weights"):
+        generate()
 
 
 def test_pictures_are_rgb(generate: Generate) -> None:
