@@ -1,0 +1,63 @@
+"""The tokenizer and the weighting of words, without any trained weight."""
+
+import random
+from pathlib import Path
+
+import pytest
+import torch
+
+from tools.sketch import conditioning, text, tokenizer
+from tools.sketch.attributes import sample_avatar
+from tools.sketch.captions import caption, vocabulary
+
+
+@pytest.fixture(scope="module")
+def tokens(tmp_path_factory: pytest.TempPathFactory) -> tokenizer.WordTokens:
+    return tokenizer.WordTokens(tokenizer.make_tokenizer(tmp_path_factory.mktemp("tokenizer")))
+
+
+def test_every_known_word_is_one_token(tokens: tokenizer.WordTokens) -> None:
+    words = {piece for line in vocabulary() for piece in tokenizer.PIECES.findall(line)}
+    assert [word for word in words if len(tokens(word)) != 1] == []
+
+
+def test_any_text_has_tokens(tokens: tokenizer.WordTokens) -> None:
+    assert len(tokens("Zürich ☕ 日本 xylophone")) > 4
+
+
+def test_word_by_word_is_what_the_pipeline_does(tmp_path: Path) -> None:
+    whole = tokenizer.make_tokenizer(tmp_path)
+    fast, rng = tokenizer.WordTokens(whole), random.Random(1)
+    for _ in range(100):
+        line = caption(sample_avatar(rng), rng).text
+        assert fast(line) == whole(line, add_special_tokens=False).input_ids
+
+
+def test_weights_move_tokens_away_from_the_empty_prompt(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    whole = tokenizer.make_tokenizer(tmp_path)
+    fast = tokenizer.WordTokens(whole)
+    first, second = text.make_encoders(whole)
+    condition = conditioning.Conditioner(first.eval(), second.eval(), fast)
+    ids = text.pad(fast("red hair"), fast)
+    plain, heavy = [1.0] * 77, [1.0, 2.0, *[1.0] * 75]
+    prompts = [
+        conditioning.Prompt(ids, plain),
+        conditioning.Prompt(ids, heavy),
+        conditioning.Prompt(ids, plain, zero=True),
+    ]
+    empty = condition([conditioning.Prompt(text.pad([], fast), plain)])[0][0]
+    states, pooled = condition(prompts)
+    torch.testing.assert_close(states[1, 1] - empty[1], 2 * (states[0, 1] - empty[1]), rtol=1e-3, atol=1e-5)
+    torch.testing.assert_close(states[1, 2:], states[0, 2:])
+    assert not states[2].any()
+    assert not pooled[2].any()
+
+
+def test_contested_prompts_weigh_the_truth_more(tokens: tokenizer.WordTokens) -> None:
+    rng, seen = random.Random(3), 0
+    for _ in range(300):
+        made = conditioning.prompt(sample_avatar(rng), rng, tokens)
+        assert len(made.ids) == len(made.weights) == 77
+        seen += max(made.weights) > 1.15
+    assert seen > 10

@@ -1,0 +1,20 @@
+"""Every stage in order. What is finished is skipped or resumed, so the command can be stopped and given again."""
+
+from tools.sketch import data, export, judge, sheet, text, train, vae
+from tools.sketch.paths import WORK
+
+
+def main() -> None:
+    data.main([])
+    if not (WORK / "text.pt").exists():
+        text.main([])
+    train.main([])
+    vae.main([])
+    export.main([])
+    if not judge.WEIGHTS.exists():
+        judge.main([])
+    sheet.main([])
+
+
+if __name__ == "__main__":
+    main()
