@@ -97,7 +97,7 @@ def test_reading_of_a_prompt(loaded: Any, text: str, fragments: list[tuple[str, 
     started = time.monotonic()
     (part,) = parse(text).prompts
     assert [(fragment.text, fragment.weight) for fragment in part.children] == fragments
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 30  # hours, without the memory that load.py gives compel's parser
 
 
 @pytest.mark.parametrize(
