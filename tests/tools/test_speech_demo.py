@@ -28,7 +28,7 @@ from tools.speech_demo.corpus import Utterance
 from tools.speech_demo.corpus import load as load_utterances
 from tools.speech_demo.corpus import save as save_utterances
 from tools.speech_demo.evaluate import errors_between, open_model, score, transcribe
-from tools.speech_demo.export import affine_layers
+from tools.speech_demo.export import MFCC_CONF, affine_layers
 from tools.speech_demo.frames import COEFFICIENTS, SUBSAMPLING, labels_from_spans, output_times
 from tools.speech_demo.network import CONTEXT, Network, padded
 from tools.speech_demo.vocabulary import (
@@ -129,6 +129,7 @@ def test_shipped_tables_are_those_of_the_recipe() -> None:
     assert phones == {phone: str(i) for phone, i in table.ids.items()}
     boundaries = (SHIPPED / "graph" / "phones" / "word_boundary.int").read_text().split()[1::2]
     assert boundaries == table.positions
+    assert (SHIPPED / "conf" / "mfcc.conf").read_text() == MFCC_CONF
     assert len(table.outputs) == len(table.positions) == len(table.ids) - 1
 
 
@@ -426,10 +427,10 @@ def test_unknown_words_align_as_one_filler() -> None:
 
 
 def test_labels_follow_the_spans() -> None:
-    spans = (("sil", 0.05), ("t", 0.1), ("eh", 0.2))
+    spans = (("t", 0.1), ("eh", 0.2))
     times = np.array([-0.1, 0.0, 0.06, 0.1, 0.19, 0.3])
     labels = labels_from_spans(spans, times, ("sil", "eh", "t"))
-    assert labels.tolist() == [0, 0, 2, 1, 1, 0]
+    assert labels.tolist() == [0, 2, 2, 1, 1, 0]
     assert output_times(7).tolist() == pytest.approx([0.0125, 0.0425, 0.0725])
 
 
