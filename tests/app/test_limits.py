@@ -112,6 +112,13 @@ def test_an_announced_body_is_refused_before_it_is_sent(url: str) -> None:
         assert connection.recv(100).startswith(b"HTTP/1.1 413 ")
 
 
+def test_a_client_that_sends_all_before_it_reads_gets_its_answer(url: str) -> None:
+    host, port = url.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), timeout=20) as connection:
+        connection.sendall(b"POST /body HTTP/1.1\r\nHost: x\r\nContent-Length: 20000000\r\n\r\n" + bytes(20_000_000))
+        assert connection.recv(100).startswith(b"HTTP/1.1 413 ")
+
+
 def test_a_body_of_exactly_the_limit_passes(url: str) -> None:
     assert httpx.post(f"{url}/body", content=b"x" * LIMIT).json() == LIMIT
     assert httpx.post(f"{url}/body", content=chunks(LIMIT)).json() == LIMIT

@@ -297,6 +297,19 @@ def test_the_route_is_documented(url: str) -> None:
 SOUND = wav_bytes(data=b"\x01\x01" * 16_000)
 
 
+def sent_whole_before_reading(url: str, content: bytes) -> bytes:
+    """The start of the answer to a client that reads nothing before it has sent all, and uses a connection once."""
+    host, port = url.removeprefix("http://").split(":")
+    body = part("file", content, "a.wav") + b"--x--\r\n"
+    head = (
+        f"POST {ROUTE} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {len(body)}\r\n"
+        "Content-Type: multipart/form-data; boundary=x\r\n\r\n"
+    )
+    with socket.create_connection((host, int(port)), timeout=30) as connection:
+        connection.sendall(head.encode() + body)
+        return connection.recv(1000)
+
+
 def test_liveness_is_quick_and_a_full_service_says_when_to_come_back(tmp_dir: Path) -> None:
     engine = EchoSpeech(gate=Event())
     with serving(create_service(engine, ServiceOptions(max_at_once=2, tmp_dir=tmp_dir))) as url:
@@ -307,8 +320,8 @@ def test_liveness_is_quick_and_a_full_service_says_when_to_come_back(tmp_dir: Pa
             began = time.monotonic()
             assert httpx.get(f"{url}/health/live").status_code == 200
             assert time.monotonic() - began < 1
-            # Larger than all socket buffers: refused without an answer lost in a reset.
-            refused = post(url, "a.wav", bytes(8_000_000))
+            assert b" 503 " in sent_whole_before_reading(url, bytes(20_000_000))
+            refused = post(url, "a.wav", SOUND)
             assert refused.status_code == 503
             assert int(refused.headers["Retry-After"]) > 0
             assert refused.json()["error"]["type"] == "queue_full"
