@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 import hashlib
 import hmac
 
@@ -21,8 +23,9 @@ POLICY_VIOLATION = 1008
 class BearerAuth:
     """ASGI middleware that wants one of `tokens` as `Authorization: Bearer ...` on every path but the `exempt` ones.
 
-    Without tokens everybody may call. Sets `request.state.owner` to a name for the caller that does not reveal the
-    token, so that jobs belong to who made them.
+    A browser cannot send that by itself, so the token is also taken as the password of HTTP Basic (any user name),
+    which browsers ask for. Without tokens everybody may call. Sets `request.state.owner` to a name for the caller that
+    does not reveal the token, so that jobs belong to who made them.
     """
 
     def __init__(self, app: ASGIApp, *, tokens: frozenset[str], exempt: frozenset[str] = frozenset()) -> None:
@@ -43,13 +46,26 @@ class BearerAuth:
         await self._app(scope, receive, send)
 
     def _owner(self, headers: Headers) -> str | None:
-        scheme, _, token = headers.get("authorization", "").partition(" ")
-        if scheme.lower() != "bearer":
+        token = _token(headers.get("authorization", ""))
+        if token is None:
             return None
-        digest = _digest(token.strip().encode("latin-1"))
+        digest = _digest(token)
         # All are compared, each in constant time: how long it takes tells nothing about a token, nor which one matched.
         matches = [hmac.compare_digest(digest, known) for known in self._digests]
         return f"token-{digest.hex()[:12]}" if any(matches) else None
+
+
+def _token(authorization: str) -> bytes | None:
+    """The token of an Authorization header; None if it holds none."""
+    scheme, _, rest = authorization.partition(" ")
+    if scheme.lower() == "bearer":
+        return rest.strip().encode("latin-1")
+    if scheme.lower() == "basic":
+        try:
+            return base64.b64decode(rest.strip(), validate=True).partition(b":")[2]
+        except binascii.Error:
+            return None
+    return None
 
 
 async def _refuse(scope: Scope, receive: Receive, send: Send) -> None:
@@ -61,7 +77,7 @@ async def _refuse(scope: Scope, receive: Receive, send: Send) -> None:
         "unauthorized",
         "This server wants a token: send the header Authorization: Bearer TOKEN with one of STUDIO_API_TOKENS.",
         "Authorization",
-        {"WWW-Authenticate": "Bearer"},
+        {"WWW-Authenticate": 'Basic realm="Carrot Studio: token as password", Bearer'},
     )
     await answer_unread(response, scope, receive, send)
 

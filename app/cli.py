@@ -105,7 +105,9 @@ def _parser(name: str) -> _Parser:
     parser.add_argument("--port", help="port to listen on" + (" (7860)" if name == "serve" else " (8080)"))
     parser.add_argument("--vosk-model", metavar="PATH", type=_path, help="folder of a Vosk model")
     if name == "serve":
-        parser.add_argument("--image-model", metavar="auto|sdxl|sketch|PATH", type=_image_model, help="default: auto")
+        parser.add_argument(
+            "--image-model", metavar="auto|sdxl|sketch|PATH|OWNER/NAME", type=_image_model, help="default: auto"
+        )
         parser.add_argument("--speech", metavar="auto|vosk|cloud-run", help="default: auto")
     return parser
 
@@ -116,7 +118,10 @@ def _path(value: str) -> str:
 
 
 def _image_model(value: str) -> str:
-    return value if value in ("auto", "sdxl", "sketch") else _path(value)
+    """Words and hub ids stay as they are."""
+    from engines.sdxl.source import is_hub_id
+
+    return value if value in ("auto", "sdxl", "sketch") or is_hub_id(value) else _path(value)
 
 
 def _did_you_mean(word: str, known: Sequence[str] | dict[str, str]) -> str:

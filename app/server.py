@@ -11,10 +11,10 @@ from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 
 from app import health
+from app.about import version
 from app.api import jobs, legacy, openai
 from app.api.errors import install_error_handlers
 from app.auth import BearerAuth
-from app.about import version
 from app.concurrency import run_blocking
 from app.guard import SiteGuard
 from app.limits import BodyLimit

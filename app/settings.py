@@ -94,7 +94,7 @@ class Settings(_Common):
     port: Port = Field(default=7860, description="a whole number from 1 to 65535", examples=[7860])
     image_model: ImageModel = Field(
         default="auto",
-        description="auto, sdxl, sketch, or the path of a model folder or .safetensors file",
+        description="auto, sdxl, sketch, the path of a model folder or .safetensors file, or a Hugging Face owner/name",
         examples=["auto"],
     )
     speech: Literal["auto", "vosk", "cloud-run"] = Field(

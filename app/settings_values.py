@@ -13,6 +13,8 @@ from urllib.parse import urlsplit
 from pydantic import SecretStr
 from pydantic_core import PydanticCustomError
 
+from engines.sdxl.source import is_hub_id
+
 ROOT = Path(__file__).resolve().parent.parent
 MIN_TOKEN_LENGTH = 16
 
@@ -38,8 +40,13 @@ def if_folder(value: Path) -> Path | None:
     return value if value.is_dir() else None
 
 
+def is_hub_name(value: str) -> bool:
+    """True for a Hugging Face id (`owner/name`) that nobody can have meant as a path here."""
+    return is_hub_id(value) and Path(value).suffix not in (".safetensors", ".ckpt") and not path(Path(value)).exists()
+
+
 def image_model(value: str) -> str:
-    if value in ("auto", "sdxl", "sketch"):
+    if value in ("auto", "sdxl", "sketch") or is_hub_name(value):
         return value
     found = path(Path(value))
     if not found.exists():

@@ -26,6 +26,17 @@ def refusal(flags: dict[str, str] | None = None, env_file: Path | None = None) -
     return refused.value.problems
 
 
+@pytest.mark.parametrize(
+    ("value", "meant"),
+    [
+        ("SG161222/RealVisXL_V5.0", "SG161222/RealVisXL_V5.0"),
+        ("models/sketch", str(ROOT / "models" / "sketch")),
+    ],
+)
+def test_an_image_model_is_a_hub_id_unless_there_is_such_a_path(value: str, meant: str) -> None:
+    assert load({"image_model": value}).image_model == meant
+
+
 def test_defaults_keep_to_this_machine_and_to_the_project_folder() -> None:
     settings = load({})
     assert (settings.host, settings.port) == ("127.0.0.1", 7860)
@@ -77,7 +88,7 @@ def test_the_vosk_model_has_two_names(monkeypatch: pytest.MonkeyPatch, tmp_path:
         ("STUDIO_PORT", "65536", "STUDIO_PORT=65536: must be a whole number"),
         ("STUDIO_SPEECH", "voks", "STUDIO_SPEECH=voks: must be auto, vosk or cloud-run; e.g. STUDIO_SPEECH=auto"),
         ("STUDIO_HOST", "not a host", "STUDIO_HOST=not a host: must be an address of this machine"),
-        ("STUDIO_IMAGE_MODEL", "/no/model", "STUDIO_IMAGE_MODEL=/no/model: must be auto, sdxl, sketch, or the path"),
+        ("STUDIO_IMAGE_MODEL", "/no/model", "STUDIO_IMAGE_MODEL=/no/model: must be auto, sdxl, sketch, the path"),
         ("MODEL_PATH", "/no/model", "MODEL_PATH=/no/model: must be the folder of an unpacked Vosk model"),
         ("STUDIO_PRESETS_DIR", "/no/folder", "STUDIO_PRESETS_DIR=/no/folder: must be a folder that exists"),
         (
