@@ -18,6 +18,7 @@ from engines.speech.cloud_run import CallOptions, CloudRunEngine
 from engines.speech.vosk_engine import VoskEngine
 from engines.types import Progress, Segment, SpeechModelInfo, TranscribeRequest, Transcript, Word
 from tests.engines.speech.media import DATA, MODEL
+from tests.engines.speech.processes import eventually
 from tests.engines.speech.scripted_server import GOOD, Answer, scripted
 from tests.serving import serving
 
@@ -279,11 +280,20 @@ def test_cancel_is_prompt_in_the_wait_for_the_answer_and_between_tries(answer: A
     local, cancel = Local(), Event()
     options = CallOptions(read_timeout=60.0, max_wait=60.0)
     with scripted(answer) as script:
-        threading.Timer(0.5, cancel.set).start()
-        began = time.monotonic()
+        cancelled_at: list[float] = []
+
+        def cancel_later() -> None:
+            eventually(lambda: bool(script.bodies))
+            time.sleep(0.3)
+            cancelled_at.append(time.monotonic())
+            cancel.set()
+
+        canceller = threading.Thread(target=cancel_later)
+        canceller.start()
         with pytest.raises(Cancelled):
             CloudRunEngine(script.url, local, options=options).transcribe(SENTENCE, lambda _: None, cancel)
-        assert time.monotonic() - began < 1.5
+        assert time.monotonic() - cancelled_at[0] < 1.5
+        canceller.join()
         assert len(script.bodies) == 1
         if answer.fail:
             # The service learns of it too, and can stop.
