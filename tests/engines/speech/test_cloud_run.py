@@ -23,7 +23,7 @@ from tests.engines.speech.scripted_server import GOOD, Answer, scripted
 from tests.serving import serving
 
 FAST = CallOptions(backoff=0.01)
-IMPATIENT = CallOptions(backoff=0.01, read_timeout=0.3)
+IMPATIENT = CallOptions(backoff=0.01, read_timeout=2.0)
 SENTENCE = TranscribeRequest(str(DATA / "sentence.ogg"), "voice message.ogg")
 
 
