@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from playwright.sync_api import Browser, ConsoleMessage, Page, Request, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Playwright, Request
 
 CHROMIUM = "/usr/bin/chromium"
 FLAGS = (
@@ -27,14 +27,13 @@ SLOW_MS = 60_000
 
 
 @contextmanager
-def chromium(*flags: str) -> Iterator[Browser]:
+def chromium(playwright: Playwright, *flags: str) -> Iterator[Browser]:
     """A browser of its own, with extra command line flags."""
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=[*FLAGS, *flags])
-        try:
-            yield browser
-        finally:
-            browser.close()
+    browser = playwright.chromium.launch(executable_path=CHROMIUM, args=[*FLAGS, *flags])
+    try:
+        yield browser
+    finally:
+        browser.close()
 
 
 def microphone_flags(recording: Path) -> tuple[str, ...]:
@@ -56,10 +55,10 @@ class Watch:
     """Addresses outside this machine that it asked for."""
 
 
-def open_page(
-    browser: Browser, url: str, *, size: tuple[int, int] = DESKTOP, dark: bool = False, scale: float = 1
-) -> tuple[Page, Watch]:
-    """The studio's page in a context of its own, loaded and ready for a person."""
+def new_profile(
+    browser: Browser, *, size: tuple[int, int] = DESKTOP, dark: bool = False, scale: float = 1
+) -> BrowserContext:
+    """A person's browser: own storage, window size and colour scheme."""
     width, height = size
     context = browser.new_context(
         viewport={"width": width, "height": height},
@@ -69,7 +68,12 @@ def open_page(
         accept_downloads=True,
     )
     context.set_default_timeout(SLOW_MS)
-    page = context.new_page()
+    return context
+
+
+def open_page(profile: BrowserContext, url: str) -> tuple[Page, Watch]:
+    """The studio's page, loaded and ready for a person."""
+    page = profile.new_page()
     watch = Watch()
     page.on("console", lambda message: _note_message(watch, message))
     page.on("pageerror", lambda error: watch.problems.append(str(error)))
@@ -80,7 +84,8 @@ def open_page(
 
 
 def _note_message(watch: Watch, message: ConsoleMessage) -> None:
-    if message.type == "error":
+    # Gradio's client logs its own abort when a page is left in the middle of an event.
+    if message.type == "error" and "AbortError: signal is aborted" not in message.text:
         watch.problems.append(f"{message.text} ({message.location.get('url', '')})")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import gradio as gr
 
@@ -31,13 +32,15 @@ def avatar_tab(studio: Studio) -> None:
             )
             preset, note = preset_picker("avatar", studio.presets)
             negative = negative_prompt_box("avatar")
-            seed, mode, count = seed_row("avatar")
+            seed, mode, drawn, count = seed_row("avatar")
             photo, strength = _photo()
             width, height, steps, guidance, sampler = advanced("avatar", studio.image.info)
             buttons = controls("avatar", "Generate")
         with gr.Column(scale=7, min_width=340, elem_classes="result-column"):
             results = image_results("avatar")
-    form = ImageForm("avatar", preset, note, negative, seed, mode, count, width, height, steps, guidance, sampler)
+    form = ImageForm(
+        "avatar", preset, note, negative, seed, mode, drawn, count, width, height, steps, guidance, sampler
+    )
 
     def to_request(values: Values, seed: int) -> tuple[ImageRequest, str | None]:
         preset_id = form.preset_id(values)
@@ -70,9 +73,6 @@ def _photo() -> tuple[gr.Image, gr.Slider]:
         photo = gr.Image(
             label="Photo",
             show_label=False,
-            type="filepath",
-            # None hands the file over as it was uploaded; any mode would have it encoded again.
-            image_mode=None,
             sources=["upload", "webcam", "clipboard"],
             height=220,
             elem_id="avatar-photo",
@@ -87,5 +87,12 @@ def _photo() -> tuple[gr.Image, gr.Slider]:
             visible=False,
             elem_id="avatar-strength",
         )
+    # gr.Image opens the file itself, and for one that is no picture tells the person nothing but "Error". The engine
+    # opens it anyway, and says what is wrong. (A subclass would do, but has Gradio write a .pyi file beside this one.)
+    photo.preprocess = _path_only
     photo.change(lambda path: gr.Slider(visible=path is not None), photo, strength, **QUIET)
     return photo, strength
+
+
+def _path_only(payload: Any) -> str | None:
+    return None if payload is None else payload.path

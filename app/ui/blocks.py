@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import gradio as gr
 
 from app.studio import Studio
@@ -12,6 +14,7 @@ from app.ui.hero import hero_tab
 from app.ui.transcribe import transcribe_tab
 
 HOUR, DAY = 3600, 86400
+NEVER = "1000000000"
 
 
 def build_blocks(studio: Studio) -> gr.Blocks:
@@ -19,13 +22,16 @@ def build_blocks(studio: Studio) -> gr.Blocks:
 
     No event has a concurrency limit of Gradio's: the lanes are the limit, and a watcher waits without working.
     """
+    # After each event Gradio sums up its last 10,000 events in a table for its monitoring page, which is off here.
+    os.environ.setdefault("GRADIO_ANALYTICS_CACHE_FREQUENCY", NEVER)
     with gr.Blocks(title="Carrot Studio", analytics_enabled=False, fill_width=True, delete_cache=(HOUR, DAY)) as blocks:
+        # First: Gradio adds a number to a name that an event of the page has taken already.
+        endpoints(studio)
         header(studio)
         with gr.Tabs(elem_id="tabs"):
             avatar_tab(studio)
             hero_tab(studio)
             transcribe_tab(studio)
-        endpoints(studio)
     # api_open lets clients go round the queue, and so past nothing but our own lanes; it is closed all the same.
     blocks.queue(default_concurrency_limit=None, api_open=False)
     return blocks

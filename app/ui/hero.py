@@ -32,12 +32,12 @@ def hero_tab(studio: Studio) -> None:
                 elem_classes="pills small",
             )
             negative = negative_prompt_box("hero")
-            seed, mode, count = seed_row("hero")
+            seed, mode, drawn, count = seed_row("hero")
             width, height, steps, guidance, sampler = advanced("hero", studio.image.info)
             buttons = controls("hero", "Generate")
         with gr.Column(scale=7, min_width=340, elem_classes="result-column"):
             results = image_results("hero")
-    form = ImageForm("hero", preset, note, negative, seed, mode, count, width, height, steps, guidance, sampler)
+    form = ImageForm("hero", preset, note, negative, seed, mode, drawn, count, width, height, steps, guidance, sampler)
 
     def to_request(values: Values, seed: int) -> tuple[ImageRequest, str | None]:
         preset_id = form.preset_id(values)

@@ -30,6 +30,8 @@ class ImageForm:
     negative_prompt: gr.Textbox
     seed: gr.Textbox
     seed_mode: gr.Radio
+    drawn: gr.State
+    """The seed that was drawn last, as text: another one in the field was typed by the person."""
     count: gr.Slider
     width: gr.Textbox
     height: gr.Textbox
@@ -44,6 +46,7 @@ class ImageForm:
             self.negative_prompt,
             self.seed,
             self.seed_mode,
+            self.drawn,
             self.count,
             self.width,
             self.height,
@@ -70,10 +73,10 @@ class ImageForm:
         return None if chosen in (None, NO_PRESET) else str(chosen)
 
 
-def seed_to_use(text: str | None, mode: str) -> int:
-    """The kept seed, or a fresh one, drawn here so that the field can show it while the job waits."""
-    kept = whole_number("Seed", text) if mode == KEEP else None
-    return secrets.randbelow(MAX_SEED + 1) if kept in (None, -1) else kept
+def seed_to_use(text: str | None, mode: str, drawn: str) -> int:
+    """The kept or typed seed, or a fresh one, drawn here so that the field can show it while the job waits."""
+    kept = whole_number("Seed", text) if mode == KEEP or text != drawn else None
+    return secrets.randbelow(MAX_SEED + 1) if kept is None or kept == -1 else kept
 
 
 def whole_number(label: str, text: str | None) -> int | None:
@@ -133,7 +136,7 @@ def negative_prompt_box(kind: Kind) -> gr.Textbox:
     )
 
 
-def seed_row(kind: Kind) -> tuple[gr.Textbox, gr.Radio, gr.Slider]:
+def seed_row(kind: Kind) -> tuple[gr.Textbox, gr.Radio, gr.State, gr.Slider]:
     """Seed, dice and lock, and how many pictures."""
     with gr.Row(elem_classes="seed-row", equal_height=True):
         seed = _number("Seed", "random", f"{kind}-seed", scale=2)
@@ -146,10 +149,12 @@ def seed_row(kind: Kind) -> tuple[gr.Textbox, gr.Radio, gr.Slider]:
             min_width=205,
             scale=2,
         )
-        count = gr.Slider(1, MAX_COUNT, 1, step=1, label="Pictures", min_width=150, elem_id=f"{kind}-count", scale=3)
-    # Who types a seed wants that one; the dice throws it away again.
-    seed.input(lambda: KEEP, None, mode, **QUIET)
-    return seed, mode, count
+        count = gr.Slider(1, MAX_COUNT, 1, step=1, label="Pictures", min_width=150, elem_id=f"{kind}-count", scale=2)
+    drawn = gr.State("")
+    # Who types a seed wants that one; the dice throws it away.
+    seed.change(lambda text, last: gr.skip() if text in ("", last) else KEEP, [seed, drawn], mode, **QUIET)
+    mode.input(lambda chosen: "" if chosen == RANDOM else gr.skip(), mode, seed, **QUIET)
+    return seed, mode, drawn, count
 
 
 def advanced(kind: Kind, info: ImageModelInfo) -> tuple[gr.Textbox, gr.Textbox, gr.Textbox, gr.Textbox, gr.Dropdown]:
@@ -182,7 +187,7 @@ def _number(label: str, placeholder: str, elem_id: str, *, scale: int | None = N
         label=label,
         placeholder=placeholder,
         max_lines=1,
-        min_width=110,
+        min_width=120,
         scale=scale,
         elem_id=elem_id,
         html_attributes=keyboard,

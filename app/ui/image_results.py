@@ -114,7 +114,7 @@ def shown_job(view: ImageResults, studio: Studio, job: Job) -> Updates:
     captions = [f"Seed {image['seed']}" for image in result["images"]]
     many = len(paths) > 1
     return {
-        view.status: note_html(done_words(job), "done"),
+        view.status: note_html(job, done_words(job), "done"),
         view.gallery: gr.Gallery(
             value=list(zip(paths, captions, strict=True)), columns=2 if many else 1, selected_index=None
         ),

@@ -42,9 +42,10 @@ def wire(tab: ImageTab, studio: Studio) -> None:
     form, view = tab.form, tab.results
 
     def submit(values: Values, owner: str) -> tuple[Job, Updates]:
-        seed = seed_to_use(values[form.seed], values[form.seed_mode])
+        seed = seed_to_use(values[form.seed], values[form.seed_mode], values[form.drawn])
         request, preset = tab.to_request(values, seed)
-        return studio.submit_image(request, owner=owner, preset=preset), {form.seed: str(seed)}
+        job = studio.submit_image(request, owner=owner, preset=preset)
+        return job, {form.seed: str(seed), form.drawn: str(seed)}
 
     work = Work(
         tab.controls,
@@ -54,7 +55,7 @@ def wire(tab: ImageTab, studio: Studio) -> None:
         recent=lambda owner: recent_jobs(view, studio, owner, form.kind),
     )
     triggers = [tab.controls.go.click, *(box.submit for box in tab.submit_by)]
-    wire_work(work, studio.jobs, triggers, form.components | tab.own_fields, [*view.components, form.seed])
+    wire_work(work, studio.jobs, triggers, form.components | tab.own_fields, [*view.components, form.seed, form.drawn])
     _wire_results(tab, studio)
 
 

@@ -14,7 +14,6 @@ STAGES = {
     "transcribe": "Listening",
     "upload": "Sending",
 }
-IDLE = ""
 
 
 def progress_html(job: Job) -> str:
@@ -56,13 +55,13 @@ def left_words(seconds: float) -> str:
     return f"about {round(seconds / 60)} min left"
 
 
-def note_html(text: str, kind: str = "note") -> str:
+def note_html(job: Job, text: str, kind: str = "note") -> str:
     """One line in the place of the bar; `kind` is note, done or problem."""
-    return f'<div class="progress {kind}" role="status"><span>{html.escape(text)}</span></div>'
+    return f'<div class="progress {kind}" role="status" data-job="{job.id}"><span>{html.escape(text)}</span></div>'
 
 
 def ended_html(job: Job) -> str:
     """The line of a final job that has no result."""
     if job.state is JobState.CANCELLED:
-        return note_html("Cancelled.")
-    return note_html(job.error.message if job.error else f"The job is {job.state.value}.", "problem")
+        return note_html(job, "Cancelled.")
+    return note_html(job, job.error.message if job.error else f"The job is {job.state.value}.", "problem")

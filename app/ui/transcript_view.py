@@ -102,7 +102,7 @@ def shown_transcript(view: TranscriptView, studio: Studio, job: Job) -> Updates:
     files["json"] = transcript_json(job)
     said = done_words(result)
     return {
-        view.status: note_html(said, "note" if result["no_speech"] else "done"),
+        view.status: note_html(job, said, "note" if result["no_speech"] else "done"),
         view.text: result["text"],
         view.words_box: gr.Accordion(f"Words ({len(rows)})", visible=bool(rows)),
         view.words: rows,

@@ -94,7 +94,7 @@ def wire_work(
                 async for updates in _follow(work, jobs, job_id, owner):
                     yield updates
 
-    async def cancel(values: Values, request: gr.Request) -> Updates:
+    async def stop(values: Values, request: gr.Request) -> Updates:
         with plain_errors():
             if job_id := values[buttons.running]:
                 await run_blocking(jobs.cancel, job_id, owner_of(request))
@@ -102,7 +102,7 @@ def wire_work(
 
     everything = [*outputs, buttons.go, buttons.cancel, buttons.running]
     gr.on(triggers, start, inputs, everything, trigger_mode="once", **QUIET)
-    buttons.cancel.click(cancel, {buttons.running}, [buttons.cancel], **QUIET)
+    buttons.cancel.click(stop, {buttons.running}, [buttons.cancel], **QUIET)
     gr.on([gr.context.Context.root_block.load], resume, {buttons.running}, everything, **QUIET)
 
 
