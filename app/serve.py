@@ -27,6 +27,9 @@ def main(settings: Settings) -> int:
     except PortRefused as refused:
         sys.stderr.write(f"{refused}\n")
         return 1
+    # Read when torch is loaded. Threads that wait by spinning take each other's cores: on a busy machine of two, one
+    # small picture took minutes instead of seconds.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     # Only now the slow imports: a taken port is told at once.
     from app.server import create_app
     from app.wiring import build_studio, describe
