@@ -1,0 +1,182 @@
+"""The Avatar tab in a real browser: the pictures that come are looked at."""
+
+from __future__ import annotations
+
+import json
+from io import BytesIO
+from pathlib import Path
+from zipfile import ZipFile
+
+from PIL import Image
+from playwright.sync_api import Page, expect
+
+from app.job_types import JobState
+from engines.types import ImageRequest
+from tests.app.conftest import Served
+from tests.app.ui.steps import corner, generate, last_job, middle, pictures, seed_of, start, toast, until_done
+from tests.small_engines import disc_colour
+
+BLUE, RED, GREEN = (0, 0, 255), (255, 0, 0), (0, 128, 0)
+
+
+def test_a_prompt_makes_the_picture_that_it_asks_for(page: Page) -> None:
+    generate(page, "avatar", "A blue knight")
+    [picture] = pictures(page, "avatar")
+    assert picture.format == "PNG"
+    assert corner(picture) == BLUE
+    assert middle(picture) == disc_colour(seed_of(page, "avatar"))
+    expect(page.locator("#avatar-status")).to_contain_text("demo model")
+
+
+def test_the_served_file_is_the_stored_one_byte_for_byte(page: Page, served: Served) -> None:
+    generate(page, "avatar", "A red knight")
+    source = page.locator("#avatar-gallery button.thumbnail-item img").first.get_attribute("src")
+    assert source
+    job = served.studio.jobs.recent("local", "image", 1)[0]
+    assert page.request.get(source).body() == served.studio.media.path(job.id, job.files[0]).read_bytes()
+
+
+def test_several_pictures_each_with_download_and_recipe(page: Page) -> None:
+    generate(page, "avatar", "A green knight", count=3)
+    found = pictures(page, "avatar")
+    first = seed_of(page, "avatar")
+    assert [middle(picture) for picture in found] == [disc_colour(first + number) for number in range(3)]
+    page.locator("#avatar-gallery button.thumbnail-item").nth(1).click()
+    expect(page.locator("#avatar-recipe-box")).to_contain_text("Recipe of picture 2")
+    with page.expect_download() as one:
+        page.locator("#avatar-download").click()
+    with Image.open(one.value.path()) as picture:
+        recipe = json.loads(picture.text["recipe"])  # type: ignore[attr-defined]
+    assert recipe["seed"] == first + 1
+    with page.expect_download() as everything:
+        page.locator("#avatar-zip").click()
+    with ZipFile(everything.value.path()) as archive:
+        inside = [Image.open(BytesIO(archive.read(name))) for name in archive.namelist()]
+    assert [middle(picture) for picture in inside] == [middle(picture) for picture in found]
+
+
+def test_cancel_stops_the_job_and_the_next_one_works(page: Page, served: Served) -> None:
+    served.image.gate.clear()
+    start(page, "avatar", "A blue knight")
+    expect(page.locator("#avatar-status")).to_contain_text("step 7 of 8")
+    expect(page.locator("#avatar-go")).to_be_disabled()
+    page.locator("#avatar-cancel").click()
+    expect(page.locator("#avatar-status")).to_contain_text("Cancelled.")
+    expect(page.locator("#avatar-go")).to_be_enabled()
+    expect(page.locator("#avatar-cancel")).to_be_disabled()
+    served.image.gate.set()
+    generate(page, "avatar", "A red knight")
+    assert corner(pictures(page, "avatar")[0]) == RED
+    assert served.image.most_at_once == 1
+
+
+def test_a_waiting_job_says_how_many_are_ahead_and_can_be_cancelled(page: Page, served: Served) -> None:
+    served.image.gate.clear()
+    ahead = served.studio.submit_image(ImageRequest("x"), owner="somebody else")
+    start(page, "avatar", "A blue knight")
+    expect(page.locator("#avatar-status")).to_contain_text("Waiting: 1 job ahead")
+    page.locator("#avatar-cancel").click()
+    expect(page.locator("#avatar-status")).to_contain_text("Cancelled.")
+    assert not served.studio.jobs.get(ahead.id, "somebody else").final
+
+
+def test_an_empty_prompt_is_a_toast_in_plain_words(page: Page) -> None:
+    page.locator("#avatar-go").click()
+    assert toast(page) == "The prompt is empty: say in a few words what the picture should show."
+    expect(page.locator("#avatar-go")).to_be_enabled()
+
+
+def test_a_wrong_number_is_a_toast_and_markup_in_it_is_only_text(page: Page) -> None:
+    page.locator("#avatar-prompt textarea").fill("A knight")
+    page.locator("#avatar-seed input").fill("<img src=x onerror=alert(1)>")
+    expect(page.locator("#avatar-seed-mode label.selected")).to_have_text("Keep")
+    page.locator("#avatar-go").click()
+    assert "must be a whole number, not '<img src=x onerror=alert(1)>'" in toast(page)
+
+
+def test_random_draws_a_new_seed_each_time_and_keep_does_not(page: Page) -> None:
+    generate(page, "avatar", "A knight")
+    first = seed_of(page, "avatar")
+    page.locator("#avatar-seed-mode").get_by_text("Keep").click()
+    _again(page)
+    assert seed_of(page, "avatar") == first
+    assert middle(pictures(page, "avatar")[0]) == disc_colour(first)
+    page.locator("#avatar-seed-mode").get_by_text("Random").click()
+    expect(page.locator("#avatar-seed input")).to_have_value("")
+    _again(page)
+    assert seed_of(page, "avatar") != first
+
+
+def _again(page: Page) -> None:
+    before = last_job(page, "avatar")
+    page.locator("#avatar-go").click()
+    until_done(page, "avatar", before)
+
+
+def test_settings_of_a_result_fill_the_form_again(page: Page) -> None:
+    page.get_by_text("Watercolour", exact=True).click()
+    page.locator("#avatar-negative textarea").fill("hat")
+    page.locator("#avatar-advanced button").first.click()
+    page.locator("#avatar-steps input").fill("5")
+    generate(page, "avatar", "A red queen", count=2)
+    page.locator("#avatar-gallery button.thumbnail-item").nth(1).click()
+    expect(page.locator("#avatar-recipe-box")).to_contain_text("Recipe of picture 2")
+    second = seed_of(page, "avatar") + 1
+    page.reload()
+    page.locator("#avatar-recent button.thumbnail-item").first.click()
+    page.locator("#avatar-gallery button.thumbnail-item").nth(1).click()
+    expect(page.locator("#avatar-recipe-box")).to_contain_text("Recipe of picture 2")
+    page.locator("#avatar-again").click()
+    expect(page.locator("#avatar-prompt textarea")).to_have_value("A red queen")
+    expect(page.locator("#avatar-negative textarea")).to_have_value("hat")
+    expect(page.locator("#avatar-preset label.selected")).to_have_text("Watercolour")
+    expect(page.locator("#avatar-seed-mode label.selected")).to_have_text("Keep")
+    assert seed_of(page, "avatar") == second
+    generate(page, "avatar", "A red queen")
+    assert middle(pictures(page, "avatar")[0]) == disc_colour(second)
+
+
+def test_a_reload_finds_the_running_job_again(page: Page, served: Served) -> None:
+    served.image.gate.clear()
+    start(page, "avatar", "A blue knight")
+    expect(page.locator("#avatar-status")).to_contain_text("step 7 of 8")
+    page.reload()
+    expect(page.locator("#avatar-status")).to_contain_text("step 7 of 8")
+    expect(page.locator("#avatar-cancel")).to_be_enabled()
+    served.image.gate.set()
+    page.locator("#avatar-status .done").wait_for()
+    assert corner(pictures(page, "avatar")[0]) == BLUE
+
+
+def test_a_closed_page_does_not_lose_the_result(page: Page, served: Served) -> None:
+    served.image.gate.clear()
+    start(page, "avatar", "A green knight")
+    expect(page.locator("#avatar-status")).to_contain_text("step 7 of 8")
+    context, url = page.context, page.url
+    page.close()
+    served.image.gate.set()
+    page = context.new_page()
+    page.goto(url)
+    page.locator("#avatar-recent button.thumbnail-item").first.click()
+    page.locator("#avatar-status .done").wait_for()
+    assert corner(pictures(page, "avatar")[0]) == GREEN
+    assert served.studio.jobs.recent("local", "image", 1)[0].state is JobState.SUCCEEDED
+
+
+def test_a_photo_is_where_the_picture_starts(page: Page, tmp_path: Path) -> None:
+    photo = tmp_path / "photo.png"
+    Image.new("RGB", (300, 300), (250, 120, 10)).save(photo)
+    page.locator("#avatar-photo-box button").first.click()
+    page.locator("#avatar-photo input[type=file]").first.set_input_files(photo)
+    expect(page.locator("#avatar-strength")).to_be_visible()
+    generate(page, "avatar", "A knight")
+    assert corner(pictures(page, "avatar")[0]) == (250, 120, 10)
+
+
+def test_a_text_as_photo_is_a_toast_in_plain_words(page: Page) -> None:
+    page.locator("#avatar-photo-box button").first.click()
+    text = {"name": "photo.png", "mimeType": "image/png", "buffer": b"this is no picture"}
+    page.locator("#avatar-photo input[type=file]").first.set_input_files(text)  # type: ignore[arg-type]
+    expect(page.locator("#avatar-strength")).to_be_visible()
+    start(page, "avatar", "A knight")
+    assert toast(page).startswith("The photo cannot be read as a picture.")

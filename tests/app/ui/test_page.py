@@ -1,0 +1,80 @@
+"""The page as a whole: header, layout, what it asks of the network. (conftest looks at console and requests.)"""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from app.server import create_app
+from tests.app.conftest import Served
+from tests.app.ui.steps import open_tab
+from tests.browser import PHONE, new_profile, open_page
+from tests.serving import make_studio, serving, settings_in
+from tests.small_engines import BlobEngine, EchoSpeech
+
+
+def test_the_header_names_the_models_and_says_that_they_are_demos(page: Page) -> None:
+    for light, label in (("Images", "Blob"), ("Speech", "Echo")):
+        shown = page.locator(".light", has_text=light)
+        expect(shown).to_contain_text(label)
+        expect(shown).to_contain_text("Demo model")
+        expect(shown).to_contain_text("ready")
+
+
+def test_a_loading_model_is_shown_until_it_is_ready(browser: Browser, tmp_path: Path) -> None:
+    image = BlobEngine(load_gate=threading.Event())
+    studio = make_studio(settings_in(tmp_path), image, EchoSpeech())
+    with serving(create_app(studio)) as url:
+        page, watch = open_page(new_profile(browser), url)
+        light = page.locator(".light", has_text="Images")
+        expect(light).to_contain_text("loading")
+        image.load_gate.set()
+        expect(light).to_contain_text("ready")
+        page.context.close()
+    assert watch.problems == []
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_a_phone_shows_every_tab_without_scrolling_sideways(browser: Browser, served: Served, dark: bool) -> None:
+    page, watch = open_page(new_profile(browser, size=PHONE, dark=dark), served.url)
+    for name, button in (("Avatar", "#avatar-go"), ("Hero", "#hero-go"), ("Transcribe", "#transcribe-go")):
+        open_tab(page, name)
+        expect(page.locator(button)).to_be_visible()
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        box = page.locator(button).bounding_box()
+        assert box is not None
+        assert box["x"] >= 0
+        assert box["x"] + box["width"] <= PHONE[0]
+    page.context.close()
+    assert watch.problems == []
+
+
+def test_the_page_is_dark_where_the_system_is(browser: Browser, served: Served) -> None:
+    brightness = {}
+    for dark in (False, True):
+        page, _ = open_page(new_profile(browser, dark=dark), served.url)
+        colour = page.evaluate(
+            "getComputedStyle(document.body).backgroundColor.match(/[0-9]+/g).slice(0, 3).map(Number)"
+        )
+        brightness[dark] = sum(colour) / 3
+        page.context.close()
+    assert brightness[True] < 60
+    assert brightness[False] > 230
+
+
+def test_the_pages_own_font_is_loaded(page: Page) -> None:
+    assert page.evaluate("document.fonts.ready.then(() => document.fonts.check('16px Inter'))")
+    assert page.evaluate("[...document.fonts].some(font => font.family.includes('Inter') && font.status === 'loaded')")
+
+
+def test_only_the_named_endpoints_are_in_the_api_view(page: Page, served: Served) -> None:
+    page.goto(f"{served.url}/?view=api")
+    page.get_by_text("/transcribe").first.wait_for()
+    text = page.locator("body").inner_text()
+    for name in ("/avatar", "/hero", "/transcribe", "/presets", "/cancel", "/job"):
+        assert name in text
+    for inner in ("/start", "/resume", "/lambda", "/pick"):
+        assert inner not in text
