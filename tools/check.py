@@ -20,8 +20,7 @@ CHECKED = ("app", "engines", "launch.py", "tools", "bench", "tests")
 
 def have_system_packages(extra: Sequence[str] = ()) -> None:
     """Install the Debian packages that the tests need; where that is not possible, say which and stop."""
-    lines = [line.strip() for line in PACKAGES.read_text().splitlines()]
-    wanted = [*(line for line in lines if line and not line.startswith("#")), *extra]
+    wanted = [*_wanted(PACKAGES.read_text()), *extra]
     if shutil.which("dpkg-query") is None:
         _say(f"Not a Debian system: make sure of these yourself, or their tests fail: {', '.join(wanted)}")
         return
@@ -43,6 +42,17 @@ def have_system_packages(extra: Sequence[str] = ()) -> None:
         )
         if done.returncode != 0:
             sys.exit(f"{done.stdout}\n`{command}` failed (above is what it said). The tests need {', '.join(missing)}.")
+
+
+def _wanted(text: str) -> list[str]:
+    """The packages of a list with a package a line. After `command:` come packages that bring a command which may be
+    here from elsewhere; they are wanted only where it is not."""
+    wanted: list[str] = []
+    for line in text.splitlines():
+        command, colon, packages = line.partition("#")[0].rpartition(":")
+        if not colon or shutil.which(command.strip()) is None:
+            wanted += packages.split()
+    return wanted
 
 
 def _installed(package: str) -> bool:

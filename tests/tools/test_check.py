@@ -89,6 +89,14 @@ def test_root_gets_the_missing_packages_installed(project: Path) -> None:
     ]
 
 
+def test_packages_of_a_command_are_wanted_only_where_it_is_missing(project: Path) -> None:
+    (project / "tests" / "system-packages.txt").write_text(
+        "fonts\nsh: a-shell\nno-such-command: nodejs npm  # for clients\n"
+    )
+    status, lines = run(project, "os.geteuid = lambda: 0; check.have_system_packages()", **with_debian(project))
+    assert (status, lines) == (0, ["Installing Debian packages for the tests: nodejs, npm"])
+
+
 def test_others_are_told_what_to_type(project: Path) -> None:
     status, lines = run(project, "os.geteuid = lambda: 1000; check.have_system_packages()", **with_debian(project))
     assert (status, lines) == (
