@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tools.sketch import conditioning, text, tokenizer
+from tools.sketch import conditioning, harden, lexicon, text, tokenizer
 from tools.sketch.attributes import sample_avatar
 from tools.sketch.captions import caption, vocabulary
 
@@ -61,3 +61,13 @@ def test_contested_prompts_weigh_the_truth_more(tokens: tokenizer.WordTokens) ->
         assert len(made.ids) == len(made.weights) == 77
         seen += max(made.weights) > 1.15
     assert seen > 10
+
+
+def test_a_noisy_caption_keeps_its_known_words(tokens: tokenizer.WordTokens) -> None:
+    rng, words = random.Random(4), lexicon.strangers()
+    for _ in range(100):
+        clean, noisy, places = harden.pair(rng, tokens, words)
+        assert len(clean) == len(noisy) == len(places) == 77
+        known = [(noisy[i], clean[place]) for i, place in enumerate(places) if place != harden.NOISE]
+        assert all(a == b for a, b in known)
+        assert [b for _, b in known[: clean.index(tokens.end) + 1]] == clean[: clean.index(tokens.end) + 1]

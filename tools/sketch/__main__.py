@@ -1,6 +1,6 @@
 """Every stage in order. What is finished is skipped or resumed, so the command can be stopped and given again."""
 
-from tools.sketch import data, export, judge, sheet, text, train, vae
+from tools.sketch import data, export, harden, judge, sheet, text, train, vae
 from tools.sketch.paths import WORK
 
 
@@ -8,6 +8,8 @@ def main() -> None:
     data.main([])
     if not (WORK / "text.pt").exists():
         text.main([])
+    if not (WORK / "text-hard.pt").exists():
+        harden.main([])
     train.main([])
     vae.main([])
     export.main([])

@@ -149,14 +149,27 @@ def train(folder: Path, steps: int, size: int, rate: float, seed: int) -> None:
                 f"text step {step + 1} {time.monotonic() - began:.0f}s loss {float(loss.detach()):.4f} {accuracy}",
                 flush=True,
             )
-    torch.save({"first": first.state_dict(), "second": second.state_dict()}, folder / "text.pt")
+    save(folder / "text.pt", first, second)
+
+
+def save(path: Path, first: Any, second: Any) -> None:
+    torch.save({"first": first.state_dict(), "second": second.state_dict()}, path)
+
+
+def load_plain(folder: Path) -> tuple[Any, Any, Any]:
+    """Tokenizer and both encoders as this lesson leaves them."""
+    return _load(folder, "text.pt")
 
 
 def load(folder: Path) -> tuple[Any, Any, Any]:
-    """Tokenizer and both encoders, trained."""
+    """Tokenizer and both encoders after both lessons (`tools.sketch.harden` is the second)."""
+    return _load(folder, "text-hard.pt")
+
+
+def _load(folder: Path, name: str) -> tuple[Any, Any, Any]:
     tokenizer = make_tokenizer(folder / "tokenizer")
     first, second = make_encoders(tokenizer)
-    stored = torch.load(folder / "text.pt", weights_only=True)
+    stored = torch.load(folder / name, weights_only=True)
     first.load_state_dict(stored["first"])
     second.load_state_dict(stored["second"])
     return tokenizer, first.eval(), second.eval()

@@ -5,8 +5,9 @@ Its merges are learned from the list of words alone, until each word is whole.
 
 import argparse
 import json
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 import regex  # type: ignore[import-untyped]
 
 from tools.sketch.captions import vocabulary
+from tools.sketch.lexicon import LEXICON
 
 START, END = "<|startoftext|>", "<|endoftext|>"
 MAX_LENGTH = 77
@@ -38,11 +40,22 @@ def _byte_letters() -> list[str]:
 def _learn_merges(words: Sequence[str]) -> list[tuple[str, str]]:
     """Byte-pair encoding (Sennrich et al. 2016), run until every word is one piece; ties go by the alphabet."""
     pieces = [[*word[:-1], word[-1] + "</w>"] for word in words]
+    counts = Counter(pair for word in pieces for pair in pairwise(word))
+    homes: defaultdict[tuple[str, str], set[int]] = defaultdict(set)  # which words a pair has been seen in
+    for i, word in enumerate(pieces):
+        for pair in pairwise(word):
+            homes[pair].add(i)
     merges: list[tuple[str, str]] = []
-    while pairs := Counter(pair for word in pieces for pair in pairwise(word)):
-        best = min(pairs, key=lambda pair: (-pairs[pair], pair))
+    while counts:
+        best = min(counts, key=lambda pair: (-counts[pair], pair))
         merges.append(best)
-        pieces = [_merged(word, best) for word in pieces]
+        for i in homes.pop(best):
+            before, pieces[i] = pieces[i], _merged(pieces[i], best)
+            counts.subtract(pairwise(before))
+            counts.update(pairwise(pieces[i]))
+            for pair in pairwise(pieces[i]):
+                homes[pair].add(i)
+        counts = +counts  # drops the pairs that are gone
     return merges
 
 
@@ -56,10 +69,11 @@ def _merged(word: list[str], pair: tuple[str, str]) -> list[str]:
     return result
 
 
+@cache
 def build() -> tuple[dict[str, int], list[str]]:
     """Vocabulary (token to id) and merges in CLIP's file format."""
     letters = _byte_letters()
-    words = sorted({piece for line in vocabulary() for piece in PIECES.findall(line)})
+    words = sorted({piece for line in (*vocabulary(), *LEXICON) for piece in PIECES.findall(line)})
     merges = _learn_merges(words)
     tokens = [*letters, *(letter + "</w>" for letter in letters), *(left + right for left, right in merges)]
     vocab = {token: i for i, token in enumerate([*dict.fromkeys(tokens), START, END])}
