@@ -21,7 +21,7 @@ DIGIT_WEIGHT = 3.0
 END_SHARE = 0.13
 """Chance that the text ends after any word, where the sentences say nothing."""
 
-BIGRAM_SHARE = 0.35
+BIGRAM_SHARE = 0.5
 """How much is believed of the sentences' own word pairs; the rest backs off to any word."""
 
 
