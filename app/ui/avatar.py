@@ -24,8 +24,8 @@ def avatar_tab(studio: Studio) -> None:
     with gr.Tab("Avatar", id="avatar", elem_id="avatar-tab"), gr.Row(elem_classes="studio"):
         with gr.Column(scale=5, min_width=340, elem_classes="form-column"):
             prompt = gr.Textbox(
-                label="Who is it?",
-                placeholder="A woman with short red hair and round glasses, smiling",
+                label="Prompt",
+                placeholder="Who is it? e.g. a smiling woman with short red hair and round glasses",
                 lines=2,
                 max_lines=8,
                 elem_id="avatar-prompt",
@@ -82,7 +82,7 @@ def _photo() -> tuple[gr.Image, gr.Slider]:
             1.0,
             DEFAULT_STRENGTH,
             step=0.05,
-            label="How far from the photo",
+            label="Photo strength (how far to go from it)",
             info="Low keeps the photo, high keeps little but its colours.",
             visible=False,
             elem_id="avatar-strength",

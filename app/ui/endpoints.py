@@ -93,7 +93,7 @@ def _add_avatar(types: _Types, studio: Studio) -> None:
         avatar,
         [
             parameter("What the picture shows", str),
-            parameter("A look's id from /presets, or none", str, first),
+            parameter("A preset's id from /presets, or none", str, first),
             parameter("What it should not show", str, ""),
             parameter("0 to 4294967295, or -1 for a random one", int, -1),
             parameter("How many pictures, 1 to 8", int, 1),
@@ -137,8 +137,8 @@ def _add_hero(types: _Types, studio: Studio) -> None:
             parameter("What the picture shows", str, ""),
             parameter("The post's title, used where the prompt is empty", str, ""),
             parameter("The post's summary, used with the title", str, ""),
-            parameter("A look's id from /presets, or none", str, first),
-            parameter(f"One of {', '.join(ASPECTS)}; empty for the look's own", str, ""),
+            parameter("A preset's id from /presets, or none", str, first),
+            parameter(f"One of {', '.join(ASPECTS)}; empty for the preset's own", str, ""),
             parameter("What it should not show", str, ""),
             parameter("0 to 4294967295, or -1 for a random one", int, -1),
             parameter("How many pictures, 1 to 8", int, 1),
@@ -151,8 +151,11 @@ def _add_hero(types: _Types, studio: Studio) -> None:
 def _add_transcribe(types: _Types, studio: Studio) -> None:
     async def transcribe(
         audio: dict[str, Any], language: str = "", request: gr.Request = None
-    ) -> AsyncIterator[tuple[str, list[dict[str, Any]], Files, str, Details]]:
-        """Text of a sound or video file. Yields the job's id at once, the text at the end. No speech: empty text."""
+    ) -> AsyncIterator[tuple[str, list[dict[str, Any]], Files, str]]:
+        """Text of a sound or video file. Yields the job's id at once, the text at the end. No speech: empty text.
+
+        /job tells by that id what else is known: no_speech, duration, language, engine, where.
+        """
 
         def submit(owner: str) -> Job:
             path, name = sent.required("audio", audio)
@@ -161,7 +164,7 @@ def _add_transcribe(types: _Types, studio: Studio) -> None:
 
         async for job, files in _worked(studio, submit, request):
             text = str((job.result or {}).get("text", ""))
-            yield text, words(job), files, job.id, details(job)
+            yield text, words(job), files, job.id
 
     types.add(
         transcribe,
@@ -174,7 +177,6 @@ def _add_transcribe(types: _Types, studio: Studio) -> None:
             parameter("Words with start and end in seconds and confidence 0 to 1", list[Details]),
             types.files("Captions: srt, vtt, txt"),
             parameter("Job id", str),
-            parameter("Details: state, progress, no_speech, duration, language, engine", dict),
         ],
         api_name="transcribe",
     )
@@ -182,15 +184,15 @@ def _add_transcribe(types: _Types, studio: Studio) -> None:
 
 def _add_presets(types: _Types, studio: Studio) -> None:
     def presets() -> Details:
-        """The looks of /avatar and /hero with what they do, and the aspects of /hero."""
+        """The presets of /avatar and /hero with what they do, and the aspects of /hero."""
         shown = ("id", "name", "description", "width", "height", "aspect")
-        looks: dict[str, list[Details]] = {
+        presets_by_kind: dict[str, list[Details]] = {
             kind: [{name: getattr(preset, name) for name in shown} for preset in studio.presets.of(kind)]
             for kind in ("avatar", "hero")
         }
-        return {**looks, "aspects": ASPECTS}
+        return {**presets_by_kind, "aspects": ASPECTS}
 
-    types.add(presets, [], [parameter("Looks by kind, and aspects", dict)], api_name="presets")
+    types.add(presets, [], [parameter("Presets by kind, and aspects", dict)], api_name="presets")
 
 
 def _add_jobs(types: _Types, studio: Studio) -> None:

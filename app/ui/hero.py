@@ -25,7 +25,7 @@ def hero_tab(studio: Studio) -> None:
             source, prompt, title, summary = _words()
             preset, note = preset_picker("hero", studio.presets)
             aspect = gr.Radio(
-                [("From the look", ""), *((name, name) for name in ASPECTS)],
+                [("From the preset", ""), *((name, name) for name in ASPECTS)],
                 value="",
                 label="Aspect",
                 elem_id="hero-aspect",
@@ -80,8 +80,8 @@ def _words() -> tuple[gr.Radio, gr.Textbox, gr.Textbox, gr.Textbox]:
         elem_classes="segmented",
     )
     prompt = gr.Textbox(
-        label="What does it show?",
-        placeholder="Mountains above a lake at sunrise",
+        label="Prompt",
+        placeholder="What does it show? e.g. mountains above a lake at sunrise",
         lines=2,
         max_lines=8,
         elem_id="hero-prompt",

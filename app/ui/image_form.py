@@ -106,7 +106,7 @@ def preset_picker(kind: Kind, presets: Presets) -> tuple[gr.Radio, gr.HTML]:
     radio = gr.Radio(
         [*choices, ("No preset", NO_PRESET)],
         value=first,
-        label="Look",
+        label="Preset",
         elem_id=f"{kind}-preset",
         elem_classes="pills",
     )
@@ -128,7 +128,7 @@ def preset_note(presets: Presets, kind: Kind, chosen: str | None) -> str:
 
 def negative_prompt_box(kind: Kind) -> gr.Textbox:
     return gr.Textbox(
-        label="Leave out",
+        label="Negative prompt",
         placeholder="What the picture should not show, e.g. hat, text",
         lines=1,
         max_lines=4,
@@ -149,7 +149,7 @@ def seed_row(kind: Kind) -> tuple[gr.Textbox, gr.Radio, gr.State, gr.Slider]:
             min_width=205,
             scale=2,
         )
-        count = gr.Slider(1, MAX_COUNT, 1, step=1, label="Pictures", min_width=150, elem_id=f"{kind}-count", scale=2)
+        count = gr.Slider(1, MAX_COUNT, 1, step=1, label="Count", min_width=150, elem_id=f"{kind}-count", scale=2)
     drawn = gr.State("")
     # Who types a seed wants that one; the dice throws it away.
     seed.change(lambda text, last: gr.skip() if text in ("", last) else KEEP, [seed, drawn], mode, **QUIET)

@@ -55,7 +55,8 @@ def bad_calls(client: Client, folder: Path) -> dict[str, str]:
 def good_calls(client: Client, sound: Path) -> dict[str, Any]:
     pictures, avatar = client.predict("A blue knight", seed=7, count=2, api_name="/avatar")
     wide, hero = client.predict(title="A red bicycle", aspect="16:9", seed=3, api_name="/hero")
-    text, words, captions, job_id, spoken = client.predict(handle_file(sound), api_name="/transcribe")
+    text, words, captions, job_id = client.predict(handle_file(sound), api_name="/transcribe")
+    _, spoken = client.predict(job_id, api_name="/job")
     files, again = client.predict(avatar["job_id"], include_images=True, api_name="/job")
     return {
         "avatar": {"files": pictures, "details": avatar},
