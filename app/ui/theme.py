@@ -12,19 +12,13 @@ STATIC = Path(__file__).parent / "static"
 SYSTEM_FONTS = ("Inter", "ui-sans-serif", "system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif")
 MONO_FONTS = ("ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "DejaVu Sans Mono", "monospace")
 
-HEAD = """
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<script>document.documentElement.classList.toggle('insecure', !window.isSecureContext);</script>
-"""
-"""`insecure` lets the style sheet say that the browser will not record."""
-
 
 def mount_options() -> dict[str, Any]:
     """What `gr.mount_gradio_app` must be given for this page."""
     return {
         "theme": theme(),
         "css": style_sheet(),
-        "head": HEAD,
+        "head": f"<script>{(STATIC / 'page.js').read_text(encoding='utf-8')}</script>",
         "favicon_path": str(STATIC / "carrot.svg"),
         "footer_links": ["api"],
         # Gradio would keep every run's inputs in the browser's storage.
