@@ -232,9 +232,9 @@ def _submit_image(
     fields: dict[str, Any],
 ) -> Job:
     preset_id = sent.text("preset", preset) or NO_PRESET
-    look = None if preset_id == NO_PRESET else studio.presets.get(kind, preset_id)
+    chosen = None if preset_id == NO_PRESET else studio.presets.get(kind, preset_id)
     request = image_request(
-        look,
+        chosen,
         studio.image.info,
         prompt=words,
         negative_prompt=sent.text("negative_prompt", negative_prompt),
@@ -242,7 +242,7 @@ def _submit_image(
         count=sent.whole("count", count),
         **fields,
     )
-    return studio.submit_image(request, owner=owner, preset=None if look is None else look.id)
+    return studio.submit_image(request, owner=owner, preset=None if chosen is None else chosen.id)
 
 
 async def _worked(

@@ -100,7 +100,7 @@ def any_number(label: str, text: str | None) -> float | None:
 
 
 def preset_picker(kind: Kind, presets: Presets) -> tuple[gr.Radio, gr.HTML]:
-    """The looks as a row of pills, and below them what the chosen one does."""
+    """The presets as a row of pills, and below them what the chosen one does."""
     choices = [(preset.name, preset.id) for preset in presets.of(kind)]
     first = presets.of(kind)[0].id
     radio = gr.Radio(
@@ -162,8 +162,8 @@ def advanced(kind: Kind, info: ImageModelInfo) -> tuple[gr.Textbox, gr.Textbox, 
     best = "model default" if info.own_recipe else "preset's own"
     with gr.Accordion("Advanced", open=False, elem_id=f"{kind}-advanced"):
         with gr.Row():
-            width = _number("Width", "from the look", f"{kind}-width")
-            height = _number("Height", "from the look", f"{kind}-height")
+            width = _number("Width", "from the preset", f"{kind}-width")
+            height = _number("Height", "from the preset", f"{kind}-height")
         with gr.Row():
             steps = _number("Steps", f"{best}{_default(info, info.num_inference_steps)}", f"{kind}-steps")
             guidance = _number("Guidance", f"{best}{_default(info, info.guidance_scale)}", f"{kind}-guidance")
