@@ -1,6 +1,6 @@
 """Trains the denoiser: v-prediction on latents of drawn pictures.
 
-    python -m tools.sketch.train --steps 6000
+    python -m tools.sketch.train --steps 4600
 
 Each process uses one thread and the processes average their gradients: with two busy cores this is faster than one
 process with two threads, whose barriers wait for whatever else runs. Everything random follows from (seed, step, rank),
@@ -224,8 +224,8 @@ def _run(rank: int, options: Options, folder: Path) -> None:
 
 def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description="Train the denoiser; resumes from work/sketch/unet.pt.")
-    parser.add_argument("--steps", type=int, default=6000)
-    parser.add_argument("--decay", type=int, default=1500, help="steps at the end in which the rate falls to zero")
+    parser.add_argument("--steps", type=int, default=4600)
+    parser.add_argument("--decay", type=int, default=1900, help="steps at the end in which the rate falls to zero")
     parser.add_argument("--batch", type=int, default=12, help="square pictures a step and process")
     parser.add_argument("--rate", type=float, default=1e-3)
     parser.add_argument("--seed", type=int, default=0)

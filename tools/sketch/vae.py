@@ -218,7 +218,7 @@ def psnr(error: Tensor) -> float:
 
 def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description="Compute the encoder and train the decoder.")
-    parser.add_argument("--steps", type=int, default=2400)
+    parser.add_argument("--steps", type=int, default=1050)
     parser.add_argument("--batch", type=int, default=4)
     parser.add_argument("--rate", type=float, default=1.2e-3)
     parser.add_argument("--seed", type=int, default=0)
