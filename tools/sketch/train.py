@@ -121,7 +121,8 @@ class Trainer:
         state = torch.load(path, weights_only=True)
         self.unet.load_state_dict(state["model"])
         self.average = [state["ema"][name] for name, _ in self.unet.named_parameters()]
-        self.optimizer.load_state_dict(state["optimizer"])
+        if "optimizer" in state:  # a restored workspace has none
+            self.optimizer.load_state_dict(state["optimizer"])
         self.step = state["step"]
 
     def save(self) -> None:

@@ -273,7 +273,8 @@ def train_decoder(folder: Path, steps: int, batch: int, rate: float, seed: int) 
         state = torch.load(folder / "decoder.pt", weights_only=True)
         decoder.load_state_dict(state["model"])
         average = [state["ema"][name].clone() for name, _ in decoder.named_parameters()]
-        optimizer.load_state_dict(state["optimizer"])
+        if "optimizer" in state:  # a restored workspace has none
+            optimizer.load_state_dict(state["optimizer"])
         start = state["step"]
     began, errors = time.monotonic(), []
     for step in range(start, steps):
