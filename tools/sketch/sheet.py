@@ -55,7 +55,7 @@ CELL, LINE = 168, 12
 def load(folder: Path) -> Any:
     from diffusers import StableDiffusionXLPipeline
 
-    pipe = StableDiffusionXLPipeline.from_pretrained(folder, torch_dtype=torch.float32, add_watermarker=False)
+    pipe = StableDiffusionXLPipeline.from_pretrained(folder, dtype=torch.float32, add_watermarker=False)
     pipe.set_progress_bar_config(disable=True)
     return pipe
 
