@@ -36,7 +36,7 @@ def main() -> None:
     """Measure, print one JSON line, and keep it."""
     parser = argparse.ArgumentParser(prog="python -m bench.speech_demo_wer", description=__doc__)
     parser.add_argument("--model", type=Path, default=ROOT / "models" / "vosk-demo-en")
-    parser.add_argument("--per-engine", type=int, default=300, help="utterances by espeak-ng, and as many by flite")
+    parser.add_argument("--per-engine", type=int, default=150, help="utterances by espeak-ng, and as many by flite")
     parser.add_argument("--seed", type=int, default=20_261_123)
     options = parser.parse_args()
     model, load_seconds, memory_mb = _load(options.model)

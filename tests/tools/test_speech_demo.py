@@ -237,7 +237,7 @@ def phones() -> graph.PhoneTable:
 
 @pytest.fixture(scope="module")
 def lexicon_machine(phones: graph.PhoneTable) -> Machine:
-    return Machine(graph.lexicon_machine(read_lexicon(), phones, [0.6] * len(phones.outputs), 2.0))
+    return Machine(graph.lexicon_machine(read_lexicon(), phones, [0.6] * len(phones.outputs), 0.0, 2.0))
 
 
 def test_every_pronunciation_gives_its_word_or_one_that_sounds_the_same(

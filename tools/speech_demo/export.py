@@ -43,6 +43,8 @@ class Tuning:
     acoustic_scale: float = 0.7
     prior_scale: float = 0.4
     """How far the phones' own frequencies are taken out of the scores."""
+    word_cost: float = -1.0
+    """Paid for every word: below 0, short words are lost less often."""
     unknown_cost: float = 2.0
     """Minus the log of how willingly a word is called unknown."""
 
@@ -63,7 +65,7 @@ def export(trained: Trained, lexicon: Lexicon, folder: Path, tuning: Tuning) -> 
     boundaries = "".join(f"{i} {position}\n" for i, position in enumerate(phones.positions, 1))
     _write_text(folder / "graph" / "phones" / "word_boundary.int", boundaries)
     _write_text(folder / "graph" / "disambig_tid.int", f"{2 * len(stays) + 1}\n")  # unused here, but Vosk reads it
-    machine = graph.lexicon_machine(lexicon, phones, stays, tuning.unknown_cost)
+    machine = graph.lexicon_machine(lexicon, phones, stays, tuning.word_cost, tuning.unknown_cost)
     _compile(machine, folder / "graph" / "HCLr.fst", sort_by="olabel")
     _compile(graph.grammar_machine(WORDS, SENTENCES), folder / "graph" / "Gr.fst", sort_by="ilabel")
     about = {

@@ -73,10 +73,12 @@ class _Machine:
         self.lines.append(f"{state} {cost:.5f}")
 
 
-def lexicon_machine(lexicon: Lexicon, phones: PhoneTable, stays: Sequence[float], unknown_cost: float) -> str:
+def lexicon_machine(
+    lexicon: Lexicon, phones: PhoneTable, stays: Sequence[float], word_cost: float, unknown_cost: float
+) -> str:
     """HCLr: the words in a ring, silence optional before and after each.
 
-    `stays[i]`: chance that phone i + 1 goes on for another frame. The word comes out with its first phone.
+    `stays[i]`: chance that phone i + 1 goes on for another frame. `word_cost` is paid for every word. The word comes out with its first phone.
     """
     start, boundary = 0, 1
     machine = _Machine(states=2)
@@ -98,7 +100,7 @@ def lexicon_machine(lexicon: Lexicon, phones: PhoneTable, stays: Sequence[float]
     pronounced = {word: [phones.of_word(way) for way in ways] for word, ways in lexicon.items()}
     pronounced[UNKNOWN] = [phones.of_word((UNKNOWN_PHONE,))]
     for word, ways in pronounced.items():
-        cost = unknown_cost if word == UNKNOWN else math.log(len(ways))
+        cost = word_cost + (unknown_cost if word == UNKNOWN else math.log(len(ways)))
         for way in ways:
             state = emit(boundary, way[0], ids[word], cost)
             for phone in way[1:]:

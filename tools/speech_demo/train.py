@@ -44,7 +44,6 @@ PLAN = (
     Step(2, 2e-3, 1.2e-3, all_copies=False, realign_all=False),
     Step(1, 1.5e-3, 1e-3, all_copies=False, realign_all=True),
     Step(1, 1.5e-3, 1e-3, all_copies=True, realign_all=True),
-    Step(3, 1e-3, 2e-5, all_copies=True),
 )
 
 
