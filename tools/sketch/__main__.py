@@ -15,6 +15,7 @@ def main() -> None:
     export.main([])
     if not judge.WEIGHTS.exists():
         judge.main([])
+        judge.main(["--resume", "--seed", "1", "--drawings", "5000", "--steps", "500", "--rate", "1.5e-3"])
     sheet.main([])
 
 
