@@ -20,7 +20,7 @@ from tests.serving import serving
 
 ROOT = Path(__file__).parents[1]
 SOUND = ROOT / "tests" / "data" / "speech" / "sentence.wav"
-WINDOW = (1280, 860)
+WINDOW = (1280, 1000)
 SLOW = 240_000
 """Milliseconds."""
 SEED = "2026"
@@ -41,21 +41,22 @@ def take(browser: Browser, url: str, target: Path, use: Callable[[Page], None]) 
     # Let the last picture and the fonts be drawn.
     page.wait_for_timeout(1500)
     page.mouse.move(0, 0)
+    page.evaluate("scrollTo(0, 0)")
     page.screenshot(path=target)
     page.context.close()
     print(target)
 
 
 def avatar(page: Page) -> None:
-    page.locator("#avatar-prompt textarea").fill("A smiling woman with red hair and glasses, blue background")
+    page.locator("#avatar-prompt textarea").fill("A smiling woman with long red hair and glasses")
     page.get_by_text("Flat illustration", exact=True).click()
     _make(page, "avatar", count="4")
 
 
 def hero(page: Page) -> None:
     page.get_by_role("tab", name="Hero", exact=True).click()
-    page.locator("#hero-prompt textarea").fill("Mountains at sunset")
-    page.get_by_text("Flat landscape", exact=True).click()
+    page.locator("#hero-prompt textarea").fill("Pine trees above a lake")
+    page.get_by_text("Forest mist", exact=True).click()
     _make(page, "hero", count="1")
 
 
