@@ -1,6 +1,7 @@
 """Builds the demo speech model: `python -m tools.speech_demo`.
 
-Goes on where an interrupted run stopped; `--fresh` starts over. Takes about half an hour on one idle core, 3 GB of memory and 2 GB of disk.
+Goes on where an interrupted run stopped; `--fresh` starts over. Takes about half an hour on
+one idle core, 3 GB of memory and 2 GB of disk.
 """
 
 from __future__ import annotations

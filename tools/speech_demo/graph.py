@@ -78,7 +78,8 @@ def lexicon_machine(
 ) -> str:
     """HCLr: the words in a ring, silence optional before and after each.
 
-    `stays[i]`: chance that phone i + 1 goes on for another frame. `word_cost` is paid for every word. The word comes out with its first phone.
+    `stays[i]`: chance that phone i + 1 goes on for another frame. `word_cost` is paid for every word. The word
+    comes out with its first phone.
     """
     start, boundary = 0, 1
     machine = _Machine(states=2)
