@@ -22,6 +22,13 @@ FLAGS = (
 )
 DESKTOP = (1440, 900)
 PHONE = (390, 844)
+LEFT_IN_THE_MIDDLE = (
+    "AbortError: signal is aborted",
+    "Unexpected error Connection errored out",
+    "Unexpected error 404: Not Found",
+)
+"""What Gradio's client logs when a page is left or reloaded while an event runs: its stream breaks, and the next try
+finds the session gone. A file that is missing is logged by the browser in other words, and counts."""
 SLOW_MS = 60_000
 """Longest wait for anything on a page: the machine may be busy with other work."""
 
@@ -84,8 +91,7 @@ def open_page(profile: BrowserContext, url: str) -> tuple[Page, Watch]:
 
 
 def _note_message(watch: Watch, message: ConsoleMessage) -> None:
-    # Gradio's client logs its own abort when a page is left in the middle of an event.
-    if message.type == "error" and "AbortError: signal is aborted" not in message.text:
+    if message.type == "error" and not any(text in message.text for text in LEFT_IN_THE_MIDDLE):
         watch.problems.append(f"{message.text} ({message.location.get('url', '')})")
 
 

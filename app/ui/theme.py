@@ -18,7 +18,7 @@ def mount_options() -> dict[str, Any]:
     return {
         "theme": theme(),
         "css": style_sheet(),
-        "head": f"<script>{(STATIC / 'page.js').read_text(encoding='utf-8')}</script>",
+        "head": f"<style>{_static('head.css')}</style><script>{_static('page.js')}</script>",
         "favicon_path": str(STATIC / "carrot.svg"),
         "footer_links": ["api"],
         # Gradio would keep every run's inputs in the browser's storage.
@@ -110,4 +110,8 @@ def style_sheet() -> str:
         "@font-face{font-family:'Inter';font-style:normal;font-weight:100 900;font-display:swap;"
         f"src:url(data:font/woff2;base64,{font}) format('woff2');}}\n"
     )
-    return face + (STATIC / "style.css").read_text(encoding="utf-8")
+    return face + _static("style.css")
+
+
+def _static(name: str) -> str:
+    return (STATIC / name).read_text(encoding="utf-8")

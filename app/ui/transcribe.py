@@ -64,7 +64,7 @@ def transcribe_tab(studio: Studio) -> None:
 
 
 def _language_label(info: SpeechModelInfo) -> str:
-    return f"{info.language} · {info.label}"
+    return f"{info.language} · {info.name}{' (demo model)' if info.demo else ''}"
 
 
 def _sources() -> tuple[gr.File, gr.Audio, gr.State]:

@@ -132,9 +132,9 @@ def word_rows(segments: list[dict[str, Any]]) -> list[list[str]]:
 def done_words(result: dict[str, Any]) -> str:
     where = "" if result["where"] == "local" else " on Cloud Run"
     heard = NO_SPEECH if result["no_speech"] else "Done."
-    demo = " It is a demo model with a small vocabulary." if result["demo"] else ""
+    demo = " (demo model)" if result["demo"] else ""
     note = f" {result['note']}" if result["note"] else ""
-    return f"{heard} {result['duration']:.1f} s of sound, {result['engine']}{where}.{demo}{note}"
+    return f"{heard} {result['duration']:.1f} s of sound, {result['engine']}{where}{demo}.{note}"
 
 
 def recent_transcripts(view: TranscriptView, studio: Studio, owner: str) -> Updates:

@@ -80,7 +80,7 @@ def wire_work(
         with plain_errors():
             owner = owner_of(request)
             job, updates = await run_blocking(work.submit, values, owner)
-            yield {**updates, buttons.running: job.id, **buttons.busy(True)}
+            yield {**updates, buttons.running: job.id}
             async for updates in _follow(work, jobs, job.id, owner):
                 yield updates
 
@@ -90,7 +90,6 @@ def wire_work(
             yield await run_blocking(work.recent, owner)
             job_id = values[buttons.running]
             if job_id and await run_blocking(_known, jobs, job_id, owner):
-                yield buttons.busy(True)
                 async for updates in _follow(work, jobs, job_id, owner):
                     yield updates
 
@@ -119,7 +118,8 @@ async def _follow(work: Work, jobs: Jobs, job_id: str, owner: str) -> AsyncItera
     """The tab's changes until the job is final. Raises JobFailed for a job that failed, after the tab is idle again."""
     async for job in jobs.watch(job_id, owner):
         if not job.final:
-            yield {work.status: progress_html(job)}
+            # The buttons each time: the browser may merge two updates that come at once, and keep the later one.
+            yield {work.status: progress_html(job), **work.controls.busy(True)}
             await asyncio.sleep(FRAME_SECONDS)
     idle = {work.controls.running: None, **work.controls.busy(False)}
     if job.state is JobState.SUCCEEDED:
