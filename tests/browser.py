@@ -26,6 +26,7 @@ LEFT_IN_THE_MIDDLE = (
     "AbortError: signal is aborted",
     "Unexpected error Connection errored out",
     "Unexpected error 404: Not Found",
+    "/gradio_api/queue/data?",
 )
 """What Gradio's client logs when a page is left or reloaded while an event runs: its stream breaks, and the next try
 finds the session gone. A file that is missing is logged by the browser in other words, and counts."""
@@ -91,8 +92,11 @@ def open_page(profile: BrowserContext, url: str) -> tuple[Page, Watch]:
 
 
 def _note_message(watch: Watch, message: ConsoleMessage) -> None:
-    if message.type == "error" and not any(text in message.text for text in LEFT_IN_THE_MIDDLE):
-        watch.problems.append(f"{message.text} ({message.location.get('url', '')})")
+    if message.type != "error":
+        return
+    text = f"{message.text} ({message.location.get('url', '')})"
+    if not any(known in text for known in LEFT_IN_THE_MIDDLE):
+        watch.problems.append(text)
 
 
 def _note_request(watch: Watch, request: Request) -> None:
