@@ -19,6 +19,12 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 
+def pytest_configure() -> None:
+    """Hear Ctrl-C again, and so let the processes that tests start hear it: who runs the tests in the background of a
+    shell script makes them inherit that it is ignored."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 @dataclass
 class Launched:
     """A running `launch.py`. `stop` ends it like a service manager does and gives its exit status."""

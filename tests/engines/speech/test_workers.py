@@ -229,12 +229,15 @@ def test_no_worker_outlives_its_parent(long_recording: Path, how: signal.Signals
         stderr=subprocess.DEVNULL,
     )
     with parent:
-        assert parent.stdout is not None
-        assert parent.stdout.readline() == b"one busy, one idle\n"
-        workers = worker_pids(parent.pid)
-        assert len(workers) == 2
-        parent.send_signal(how)
-        parent.wait(10)
+        try:
+            assert parent.stdout is not None
+            assert parent.stdout.readline() == b"one busy, one idle\n"
+            workers = worker_pids(parent.pid)
+            assert len(workers) == 2
+            parent.send_signal(how)
+            parent.wait(10)
+        finally:
+            parent.kill()
         assert eventually(lambda: not any(map(is_alive, workers)), 5)
 
 
