@@ -192,10 +192,11 @@ def until_running(studio: Launched) -> None:
 
 
 def until_draining(studio: Launched) -> httpx.Response:
-    """The first answer to new work after the stop began."""
+    """The answer to new work after the stop began."""
     deadline = time.monotonic() + 30
-    while time.monotonic() < deadline:
-        answer = httpx.post(f"{studio.url}/generate", json={"prompt": "new", "steps": 1}, timeout=120)
-        if answer.status_code == 503:
-            return answer
-    raise AssertionError("new work was never refused")
+    while httpx.get(f"{studio.url}/health", timeout=30).json()["status"] != "draining":
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    answer = httpx.post(f"{studio.url}/generate", json={"prompt": "new", "steps": 1}, timeout=30)
+    assert answer.status_code == 503, answer.text
+    return answer
