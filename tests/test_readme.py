@@ -58,11 +58,25 @@ def test_a_python_program_works_as_printed(number: int, studio: Launched) -> Non
     assert "hello" in out
 
 
-def test_the_javascript_program_works_as_printed(studio: Launched, tmp_path: Path) -> None:
+CALL_THE_ROUTE = """
+import { POST } from "./route.mjs";
+
+const body = JSON.stringify({ prompt: "a bearded man with glasses" });
+const answer = await POST(new Request("http://app.example/api/avatar", { method: "POST", body }));
+console.log(JSON.stringify(await answer.json()));
+// The client keeps a connection open, which a server does not mind.
+process.exit(0);
+"""
+
+
+def test_the_nextjs_route_works_as_printed(studio: Launched, tmp_path: Path) -> None:
     run(["npm", "install", "--silent", "--no-audit", "--no-fund", "@gradio/client@2.7.0"], tmp_path)
-    (program,) = blocks("js")
-    (tmp_path / "program.mjs").write_text(here(program, studio))
-    assert re.search(r"[0-9a-f]{20} \[ \d+ \]", run(["node", "program.mjs"], tmp_path))
+    (route,) = blocks("js")
+    (tmp_path / "route.mjs").write_text(here(route, studio))
+    (tmp_path / "call.mjs").write_text(CALL_THE_ROUTE)
+    answer = json.loads(run(["node", "call.mjs"], tmp_path))
+    assert re.fullmatch(r"[0-9a-f]{20}", answer["jobId"])
+    assert len(answer["seeds"]) == len(answer["pictures"]) == 1
 
 
 def test_every_file_that_the_readme_names_is_there() -> None:

@@ -222,7 +222,7 @@ def test_without_a_right_token_nothing_is_answered(guarded: str, header: str | b
     for path in ("/owner", "/nowhere", "/docs", "/openapi.json", "/health/live/", "//health/live"):
         response = httpx.get(f"{guarded}{path}", headers=headers)  # type: ignore[arg-type]
         assert response.status_code == 401, path
-        assert response.headers["WWW-Authenticate"] == "Bearer"
+        assert "Bearer" in response.headers["WWW-Authenticate"]
         error = response.json()["error"]
         assert (error["type"], error["field"]) == ("unauthorized", "Authorization")
 
