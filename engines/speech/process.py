@@ -31,6 +31,10 @@ KEPT_ENVIRONMENT = ("HOME", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "PATH", "SYSTEM
 Message = dict[str, Any]
 
 
+class NotBegun(EngineCrashed):
+    """The process died before it said anything about the file that it was given."""
+
+
 @dataclass(frozen=True, slots=True)
 class Timeouts:
     """How long a worker may be silent, seconds. A large model takes minutes to load from a slow disk."""
@@ -91,13 +95,14 @@ class Worker:
     def run(self, path: Path, max_seconds: float, on_message: Callable[[Message], None], cancel: Event) -> Message:
         """Work on one file and return the "done" message; "progress" and "segment" go to `on_message`.
 
-        Raises InvalidMedia, Cancelled, EngineCrashed.
+        Raises InvalidMedia, Cancelled, EngineCrashed (NotBegun where a second try is worth while).
         """
         self._between_files = False
         self.files += 1
         job = next(self._ids)
         self._send({"id": job, "path": str(path), "max_seconds": max_seconds})
         heard = time.monotonic()
+        begun = False
         cancelled_at: float | None = None
         while True:
             message = self._next(POLL_SECONDS)
@@ -108,7 +113,8 @@ class Worker:
             if cancelled_at is not None and now - cancelled_at > CANCEL_GRACE_SECONDS:
                 raise Cancelled
             if message is None:
-                raise EngineCrashed(
+                lost = EngineCrashed if begun else NotBegun
+                raise lost(
                     f"The speech engine's process {self._how_it_ended()} while it worked on this file; nothing else is "
                     "lost. Try again; if it happens again, the file itself is the cause: save it in another format."
                 )
@@ -119,7 +125,7 @@ class Worker:
                         "ended. Try again, or save the file in another format."
                     )
                 continue
-            heard = now
+            heard, begun = now, True
             event = message["event"]
             if event in ("progress", "segment"):
                 on_message(message)

@@ -6,10 +6,11 @@ from pathlib import Path
 from threading import Event
 from typing import Any
 
+from engines.errors import EngineCrashed
 from engines.speech.audio import DEFAULT_MAX_SECONDS
 from engines.speech.model import check_language, check_model_folder, read_model_info
 from engines.speech.pool import WorkerPool
-from engines.speech.process import Message, Timeouts, Worker
+from engines.speech.process import Message, NotBegun, Timeouts, Worker
 from engines.types import (
     Progress,
     ProgressCallback,
@@ -74,8 +75,18 @@ class VoskEngine:
             elif segment := read_segment(message["words"]):
                 segments.append(segment)
 
-        with self._pool.lease(cancel) as worker:
-            done = worker.run(path, self._max_seconds, on_message, cancel)
+        def attempt() -> Message:
+            with self._pool.lease(cancel) as worker:
+                return worker.run(path, self._max_seconds, on_message, cancel)
+
+        try:
+            done = attempt()
+        except NotBegun:
+            # A process that is being killed looks alive for a moment: the file gets one more.
+            try:
+                done = attempt()
+            except NotBegun as error:
+                raise EngineCrashed(str(error)) from error
         duration: float = done["duration"]
         on_progress(Progress("transcribe", round(duration), round(duration), 1.0))
         return Transcript(
