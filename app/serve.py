@@ -30,6 +30,8 @@ def main(settings: Settings) -> int:
     # Read when torch is loaded. Threads that wait by spinning take each other's cores: on a busy machine of two, one
     # small picture took minutes instead of seconds.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    # People's photos and recordings belong with the rest of their data, not in a folder that a machine's users share.
+    os.environ.setdefault("GRADIO_TEMP_DIR", str(settings.data_dir.resolve() / "gradio"))
     # Only now the slow imports: a taken port is told at once.
     from app.server import create_app
     from app.wiring import build_studio, describe

@@ -13,6 +13,7 @@ from typing import Any
 
 import httpx
 import pytest
+from gradio_client import Client, handle_file
 from PIL import Image, ImageStat
 
 from tests.conftest import ROOT, Launched, launched
@@ -47,6 +48,14 @@ def test_the_start_says_where_and_what(studio: Launched) -> None:
     for part in ("Page", "http://localhost:", "Images", "Sketch", "Speech", "Demo", "ssh -N -L", "Stop"):
         assert part in said
     assert "Traceback" not in said
+
+
+def test_an_upload_stays_in_the_data_folder(studio: Launched) -> None:
+    client = Client(studio.url, verbose=False)
+    text, *_ = client.predict(handle_file(SPEECH / "sentence.wav"), api_name="/transcribe")
+    assert text == SENTENCE
+    uploads = studio.output.parent / "data" / "gradio"
+    assert [path.name for path in uploads.rglob("*.wav")] == ["sentence.wav"]
 
 
 def corner(image: Image.Image) -> tuple[float, ...]:
