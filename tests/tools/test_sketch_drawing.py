@@ -34,7 +34,7 @@ def test_the_colours_are_where_they_belong() -> None:
     picture = pixels(AVATAR, 3)
     assert near(picture[10, 10], "green")
     assert near(picture[250, 60], "blue")
-    assert near(picture[40, 128], "red")
+    assert near(picture[54, 128], "red")
 
 
 @pytest.mark.parametrize("scene", attributes.SCENES)

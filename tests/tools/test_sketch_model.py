@@ -43,6 +43,32 @@ def test_it_follows_the_background_colour(pipe: Any) -> None:
     assert [nearest(corner(picture)) for picture in made] == list(colors)
 
 
+def test_a_face_is_as_asked(pipe: Any) -> None:
+    asked = [
+        {"expression": "smiling", "style": "long", "hair": "red", "glasses": "none", "skin": "pale"},
+        {"expression": "sad", "style": "curly", "hair": "pink", "glasses": "round", "skin": "tan"},
+        {"expression": "surprised", "style": "spiky", "hair": "blonde", "glasses": "none", "skin": "brown"},
+        {"expression": "neutral", "style": "bun", "hair": "black", "glasses": "sun", "skin": "dark"},
+    ]
+    words = [
+        "pale woman with long red hair, smiling, blue background",
+        "sad man, curly pink hair, round glasses, tan skin, purple background",
+        "surprised boy with spiky blonde hair and brown skin, teal background",
+        "serious lady with dark skin, sunglasses and a black bun, yellow background",
+    ]
+    network, _ = judge.load()
+    pictures = np.stack([judge.look(picture) for picture in sheet.generate(pipe, words, 20)])
+    with torch.no_grad():
+        seen = network(judge.tensor(pictures))
+    wrong = [
+        (row, name)
+        for row, record in enumerate(asked)
+        for name, wanted in record.items()
+        if judge.HEADS[name][int(seen[name][row].argmax())] != wanted
+    ]
+    assert len(wrong) <= 2, wrong
+
+
 def test_the_same_seed_is_the_same_picture_and_another_is_not(pipe: Any) -> None:
     words = "portrait of a smiling woman"
     first, again, other = (np.asarray(sheet.generate(pipe, [words], seed)[0], float) for seed in (1, 1, 2))
@@ -60,8 +86,8 @@ def test_a_usual_negative_prompt_does_no_harm(pipe: Any) -> None:
     made = pipe(
         "portrait of a man, green background",
         negative_prompt="blurry, low quality, deformed, bad anatomy, watermark, extra fingers",
-        num_inference_steps=14,
-        guidance_scale=4.0,
+        num_inference_steps=STUDIO["num_inference_steps"],
+        guidance_scale=STUDIO["guidance_scale"],
         width=256,
         height=256,
         generator=torch.Generator().manual_seed(5),
@@ -96,7 +122,6 @@ def test_the_autoencoder_keeps_a_drawing(pipe: Any) -> None:
 
 def test_the_judge_knows_drawings() -> None:
     network, known = judge.load()
-    assert min(score for name, score in known.items() if name != "expression") >= 0.95
-    assert known["expression"] >= 0.85
+    assert min(known.values()) >= 0.95
     fresh = judge.accuracy(network, *judge.drawn(40, seed=9))
     assert np.mean(list(fresh.values())) > 0.9

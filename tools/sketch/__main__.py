@@ -1,21 +1,23 @@
 """Every stage in order. What is finished is skipped or resumed, so the command can be stopped and given again."""
 
-from tools.sketch import data, export, harden, judge, sheet, text, train, vae
+import argparse
+
+from tools.sketch import data, decoder, export, harden, judge, sheet, text, train
 from tools.sketch.paths import WORK
 
 
 def main() -> None:
+    argparse.ArgumentParser(prog="launch.py train-sketch", description=__doc__).parse_args()
     data.main([])
     if not (WORK / "text.pt").exists():
         text.main([])
     if not (WORK / "text-hard.pt").exists():
         harden.main([])
     train.main([])
-    vae.main([])
+    decoder.main([])
     export.main([])
     if not judge.WEIGHTS.exists():
         judge.main([])
-        judge.main(["--resume", "--seed", "1", "--drawings", "5000", "--steps", "500", "--rate", "1.5e-3"])
     sheet.main([])
 
 

@@ -22,15 +22,14 @@ def _tint(color: Color, rng: random.Random, amount: float = 5.0) -> Color:
 
 
 def draw_avatar(avatar: Avatar, rng: random.Random, width: int, height: int) -> Image.Image:
-    """The picture of `avatar`; `rng` decides small differences of place and tint."""
+    """The picture of `avatar`; `rng` decides small differences of tint."""
     canvas = Canvas(width, height)
     skin = _tint(SKIN_COLORS[avatar.skin], rng, 4)
     hair = _tint(COLORS[avatar.hair], rng) if avatar.hair != "none" else scale(skin, 0.55)
     clothes = _tint(COLORS[avatar.clothes], rng)
     _background(canvas, avatar.pattern, _tint(COLORS[avatar.background], rng))
-    canvas.place(
-        (canvas.aspect / 2 + rng.uniform(-0.012, 0.012), 0.475 + rng.uniform(-0.01, 0.01)), rng.uniform(0.97, 1.03)
-    )
+    # Always at one place: a small model spends what it has on faces, not on where their edges cross its latent cells.
+    canvas.place((canvas.aspect / 2, 0.475), 1.0)
     _back_hair(canvas, avatar, hair)
     _body(canvas, avatar, skin, clothes)
     for side in (-1, 1):
@@ -103,18 +102,18 @@ def _beard(canvas: Canvas, avatar: Avatar, skin: Color, hair: Color) -> None:
         canvas.rectangle(-FACE_W, -0.02, FACE_W, FACE_H + 0.03, color, radius=0.18)
         canvas.rectangle(-FACE_W + 0.03, -0.1, FACE_W - 0.03, 0.1, skin, radius=0.06)
         canvas.rectangle(-FACE_W, -0.1, FACE_W, 0.035, skin)
-        canvas.ellipse(0, MOUTH_Y + 0.005, 0.095, 0.06, skin)
+        canvas.ellipse(0, MOUTH_Y + 0.02, 0.128, 0.088, skin)
     if avatar.beard == "moustache":
         for side in (-1, 1):
             canvas.polygon(
                 [
-                    (0, 0.095),
-                    (side * 0.06, 0.085),
-                    (side * 0.135, 0.13),
-                    (side * 0.15, 0.105),
-                    (side * 0.13, 0.15),
-                    (side * 0.06, 0.135),
-                    (0, 0.12),
+                    (0, 0.088),
+                    (side * 0.07, 0.072),
+                    (side * 0.14, 0.115),
+                    (side * 0.175, 0.08),
+                    (side * 0.155, 0.15),
+                    (side * 0.07, 0.14),
+                    (0, 0.118),
                 ],
                 color,
             )
@@ -128,11 +127,13 @@ def _front_hair(canvas: Canvas, avatar: Avatar, hair: Color) -> None:
             [
                 (-wide, -0.09),
                 (wide, -0.09),
-                (wide, 0.0),
-                (wide - 0.045, -0.075),
+                (wide, 0.055),
+                (wide - 0.05, 0.055),
+                (wide - 0.055, -0.07),
                 (-0.02, -0.125),
-                (-wide + 0.05, -0.06),
-                (-wide, 0.0),
+                (-wide + 0.055, -0.06),
+                (-wide + 0.05, 0.055),
+                (-wide, 0.055),
             ],
             hair,
         )
@@ -165,8 +166,8 @@ def _front_hair(canvas: Canvas, avatar: Avatar, hair: Color) -> None:
 
 def _eyes(canvas: Canvas, avatar: Avatar, hair: Color) -> None:
     wide_open = avatar.expression == "surprised"
-    brow_y = -0.105 - (0.035 if wide_open else 0.0)
-    slope = {"sad": 0.03, "surprised": 0.0}.get(avatar.expression, 0.004)
+    brow_y = -0.105 - (0.045 if wide_open else 0.0)
+    slope = {"sad": 0.04, "surprised": 0.0}.get(avatar.expression, 0.004)
     brow = mix(scale(hair, 0.62), INK, 0.25)
     for side in (-1, 1):
         canvas.ellipse(side * EYE_X, EYE_Y, 0.05, 0.056 if wide_open else 0.044, WHITE)
@@ -174,7 +175,7 @@ def _eyes(canvas: Canvas, avatar: Avatar, hair: Color) -> None:
         canvas.ellipse(side * EYE_X + 0.01, EYE_Y - 0.009, 0.009, 0.009, WHITE)
         canvas.line(
             [(side * 0.052, brow_y - slope), (side * 0.145, brow_y + slope)],
-            0.026 if avatar.gender == "man" else 0.017,
+            0.03 if avatar.gender == "man" else 0.022,
             brow,
         )
         if avatar.gender == "woman":
@@ -185,15 +186,15 @@ def _mouth(canvas: Canvas, avatar: Avatar) -> None:
     lip: Color = (200, 56, 74) if avatar.gender == "woman" else (146, 56, 56)
     y = MOUTH_Y
     if avatar.expression == "smiling":
-        canvas.chord(-0.1, y - 0.085, 0.1, y + 0.075, 8, 172, lip)
-        canvas.chord(-0.08, y - 0.078, 0.08, y + 0.03, 10, 170, WHITE)
+        canvas.chord(-0.125, y - 0.1, 0.125, y + 0.095, 6, 174, lip)
+        canvas.chord(-0.102, y - 0.092, 0.102, y + 0.042, 8, 172, WHITE)
     elif avatar.expression == "neutral":
-        canvas.rectangle(-0.068, y - 0.001, 0.068, y + 0.024, lip, radius=0.012)
+        canvas.rectangle(-0.085, y, 0.085, y + 0.03, lip, radius=0.015)
     elif avatar.expression == "sad":
-        canvas.arc(-0.082, y - 0.015, 0.082, y + 0.12, 195, 345, 0.026, lip)
+        canvas.arc(-0.1, y - 0.015, 0.1, y + 0.145, 195, 345, 0.034, lip)
     else:
-        canvas.ellipse(0, y + 0.02, 0.05, 0.06, lip)
-        canvas.ellipse(0, y + 0.022, 0.03, 0.04, scale(lip, 0.5))
+        canvas.ellipse(0, y + 0.025, 0.062, 0.074, lip)
+        canvas.ellipse(0, y + 0.027, 0.04, 0.052, scale(lip, 0.5))
 
 
 def _glasses(canvas: Canvas, avatar: Avatar) -> None:

@@ -82,8 +82,9 @@ class Conditioner:
         self._empty = self._encode(torch.tensor([text.pad([], tokens)]))[0]
 
     def _encode(self, ids: Tensor) -> tuple[Tensor, Tensor]:
-        with torch.no_grad():
-            return text.encode(self._first, self._second, ids)
+        with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+            states, pooled = text.encode(self._first, self._second, ids)
+        return states.float(), pooled.float()
 
     def __call__(self, prompts: Sequence[Prompt]) -> tuple[Tensor, Tensor]:
         """Token states (n, 77, 256) and pooled vectors (n, 192)."""

@@ -22,7 +22,7 @@ from tools.sketch.draw import draw
 from tools.sketch.paths import WORK
 
 WIDTHS = {"square": 256, "wide": 448}
-COUNTS = {"square": 15_500, "wide": 5_500}
+COUNTS = {"square": 30_000, "wide": 8_000}
 AVATAR_SHARE = {"square": 0.8, "wide": 0.16}
 CHUNK = 250
 
@@ -62,7 +62,7 @@ def load(folder: Path, bucket: str) -> tuple[list[Picture], NDArray[np.float16]]
     """The records and their latents."""
     stored = json.loads((folder / f"{bucket}.json").read_text(encoding="utf-8"))
     records: list[Picture] = [Scene(**record) if "scene" in record else Avatar(**record) for record in stored]
-    return records, np.load(folder / f"{bucket}.npy")
+    return records, np.load(folder / f"{bucket}.npy", mmap_mode="r")  # shared by the processes
 
 
 def main(argv: Sequence[str] | None = None) -> None:

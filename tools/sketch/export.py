@@ -9,16 +9,16 @@ from typing import Any
 import torch
 
 from tools.sketch import text, vae
+from tools.sketch.denoiser import make_scheduler, make_unet
 from tools.sketch.paths import MODEL, SIZES, WORK
-from tools.sketch.train import make_scheduler, make_unet
 
 STUDIO: dict[str, Any] = {
     "name": "sketch",
     "demo": True,
     "label": "Sketch demo model: flat-design drawings, not photographs",
     "sizes": [list(size) for size in SIZES],
-    "num_inference_steps": 14,
-    "guidance_scale": 4.0,
+    "num_inference_steps": 18,
+    "guidance_scale": 3.0,
     "sampler": "euler",
     "samplers": ["euler"],
 }

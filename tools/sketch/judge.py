@@ -41,8 +41,6 @@ HEADS: dict[str, tuple[str, ...]] = {
     "time": names.TIMES,
 }
 UNKNOWN = -100  # cross_entropy's ignore_index
-# A mouth is a small thing, and is learned last.
-LOSS_WEIGHT = {"expression": 4.0}
 
 
 def _block(inputs: int, outputs: int, stride: int) -> nn.Sequential:
@@ -167,17 +165,16 @@ def load() -> tuple[Judge, dict[str, float]]:
 
 def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description="Train the attribute judge on drawings.")
-    parser.add_argument("--drawings", type=int, default=8000)
-    parser.add_argument("--steps", type=int, default=1100)
+    parser.add_argument("--drawings", type=int, default=10_000)
+    parser.add_argument("--steps", type=int, default=1500)
     parser.add_argument("--batch", type=int, default=48)
     parser.add_argument("--rate", type=float, default=3e-3)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--resume", action="store_true", help="go on from the stored judge (take another seed)")
     options = parser.parse_args(argv)
     torch.set_num_threads(options.threads)
     torch.manual_seed(options.seed)
-    judge = load()[0] if options.resume else Judge()
+    judge = Judge()
     train(judge, options.drawings, options.steps, options.batch, options.rate, options.seed)
     accuracies = accuracy(judge, *drawn(1500, seed=2))
     print("accuracy on held-out drawings", accuracies)

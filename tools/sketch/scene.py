@@ -32,11 +32,13 @@ NATURAL: dict[str, Color] = {
     "space": (220, 158, 92),
     "hills": (116, 188, 86),
 }
+# Each kind of landscape is composed in so few ways that a small model can know them all by heart and draw them sharply.
+COMPOSITIONS = 8
 Shade = Callable[[Color], Color]
 
 
 def draw_scene(scene: Scene, rng: random.Random, width: int, height: int) -> Image.Image:
-    """The picture of `scene`; `rng` decides where things stand."""
+    """The picture of `scene`; `rng` chooses the composition."""
     canvas = Canvas(width, height)
     light, amount = LIGHTS[scene.time]
     color = NATURAL[scene.scene] if scene.accent == "none" else COLORS[scene.accent]
@@ -44,8 +46,10 @@ def draw_scene(scene: Scene, rng: random.Random, width: int, height: int) -> Ima
     def shade(base: Color) -> Color:
         return mix(base, light, amount)
 
-    _sky(canvas, scene, rng)
-    _PAINTERS[scene.scene](canvas, rng, color, shade, scene.time)
+    composition = f"{scene.scene}/{rng.randrange(COMPOSITIONS)}"
+    # Of its own for the land, so that the hour changes nothing but the light on it.
+    _sky(canvas, scene, random.Random(f"{composition}/sky"))
+    _PAINTERS[scene.scene](canvas, random.Random(f"{composition}/land"), color, shade, scene.time)
     return canvas.picture()
 
 

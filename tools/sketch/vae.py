@@ -3,14 +3,11 @@
 Drawings are flat, so the principal components of 16x16 patches keep most of a picture (about 28 dB with 32 of 768), and
 the picture can be put into latents by one matrix product. The same map is written into AutoencoderKL's encoder, as a
 chain of 2x2-patch components in its strided convolutions. The decoder starts from the least-squares inverse of each
-step and learns the rest: that edges are sharp and surfaces flat. It is trained on noisy latents, so that it also cleans
-what the denoiser leaves.
+step; `tools.sketch.decoder` teaches it the rest.
 """
 
-import argparse
 import math
 import random
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -23,7 +20,6 @@ from torch.nn import functional
 
 from tools.sketch.attributes import sample_avatar, sample_scene
 from tools.sketch.draw import draw
-from tools.sketch.paths import WORK
 
 CHANNELS = 32  # of the latents
 PATCH = 16  # pixels a latent cell
@@ -31,7 +27,6 @@ WIDTHS = (12, 32, 48, 64, 80)
 LEVELS = (12, 32, 48, CHANNELS)  # components kept after each halving
 # Added to the features before the last normalisation: it swamps their own variance, so that GroupNorm is constant.
 ANCHOR = 40.0
-LATENT_NOISE = 0.12  # largest noise on the latents while the decoder trains, in units of their spread
 
 Floats = NDArray[np.float32]
 
@@ -216,18 +211,6 @@ def psnr(error: Tensor) -> float:
     return 10 * math.log10(4 / float(error.square().mean()))
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description="Compute the encoder and train the decoder.")
-    parser.add_argument("--steps", type=int, default=1050)
-    parser.add_argument("--batch", type=int, default=4)
-    parser.add_argument("--rate", type=float, default=1.2e-3)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--threads", type=int, default=1)
-    options = parser.parse_args(argv)
-    torch.set_num_threads(options.threads)
-    train_decoder(WORK, options.steps, options.batch, options.rate, options.seed)
-
-
 def prepare(folder: Path) -> None:
     """Fits the encoder once: bases and statistics in `encoder.npz`."""
     if (folder / "encoder.npz").exists():
@@ -257,59 +240,3 @@ def load_vae(folder: Path) -> Any:
     else:
         write_decoder(vae, drawings(15, seed=102), bases, mean, spread)
     return vae.eval()
-
-
-def train_decoder(folder: Path, steps: int, batch: int, rate: float, seed: int) -> None:
-    """Resumes from `decoder.pt`; every step's pictures are drawn fresh from (seed, step)."""
-    prepare(folder)
-    bases, mean, spread = load_encoder(folder)
-    vae = load_vae(folder)
-    decoder = vae.decoder.train().to(memory_format=torch.channels_last)
-    parameters = list(decoder.parameters())
-    average = [p.detach().clone() for p in parameters]
-    optimizer = torch.optim.AdamW(parameters, lr=rate, betas=(0.9, 0.98), weight_decay=1e-4)
-    start = 0
-    if (folder / "decoder.pt").exists():
-        state = torch.load(folder / "decoder.pt", weights_only=True)
-        decoder.load_state_dict(state["model"])
-        average = [state["ema"][name].clone() for name, _ in decoder.named_parameters()]
-        if "optimizer" in state:  # a restored workspace has none
-            optimizer.load_state_dict(state["optimizer"])
-        start = state["step"]
-    began, errors = time.monotonic(), []
-    for step in range(start, steps):
-        for group in optimizer.param_groups:
-            group["lr"] = rate * min(1.0, (step + 1) / 60) * (0.5 + 0.5 * math.cos(math.pi * step / steps)) + 1e-5
-        width = 448 if step % 5 == 4 else 256
-        pictures = drawings(batch if width == 256 else max(1, batch // 2), seed * 1_000_003 + step, width)
-        generator = torch.Generator().manual_seed(step)
-        target = torch.from_numpy(pictures)
-        latents = torch.from_numpy((encode(pictures, bases)[-1] - mean[:, None, None]) / spread[:, None, None])
-        level = torch.rand(len(latents), 1, 1, 1, generator=generator).square() * LATENT_NOISE
-        latents = latents + torch.randn(latents.shape, generator=generator) * level
-        with torch.autocast("cpu", torch.bfloat16):
-            output = decoder(latents.contiguous(memory_format=torch.channels_last)).float()
-        error = output - target
-        edges = error.diff(dim=2).abs().mean() + error.diff(dim=3).abs().mean()
-        loss = error.abs().mean() + 2 * error.square().mean() + 0.5 * edges
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(parameters, 1.0)
-        optimizer.step()
-        with torch.no_grad():
-            torch._foreach_lerp_(average, parameters, 1 - min(0.995, (step + 1) / (step + 20)))
-        errors.append(float(error.detach().square().mean()))
-        if (step + 1) % 50 == 0 or step + 1 == steps:
-            seconds = time.monotonic() - began
-            recent = 10 * math.log10(4 / float(np.mean(errors[-50:])))
-            print(f"vae step {step + 1} {seconds:.0f}s psnr {recent:.2f} dB", flush=True)
-        if (step + 1) % 100 == 0 or step + 1 == steps:
-            names = [name for name, _ in decoder.named_parameters()]
-            state = {"model": decoder.state_dict(), "ema": dict(zip(names, average, strict=True)),
-                     "optimizer": optimizer.state_dict(), "step": step + 1}  # fmt: skip
-            torch.save(state, folder / "decoder.tmp")
-            (folder / "decoder.tmp").replace(folder / "decoder.pt")
-
-
-if __name__ == "__main__":
-    main()
