@@ -9,6 +9,7 @@ When the pipe to the parent closes, the parent is gone and this process ends at 
 from __future__ import annotations
 
 import json
+import math
 import os
 import queue
 import sys
@@ -79,7 +80,8 @@ def _recognise(model: vosk.Model, audio: AudioReader, job: dict[str, Any], inbox
     recognizer.SetWords(True)
     # Vosk gives word confidences only without alternatives.
     recognizer.SetMaxAlternatives(0)
-    reported = time.monotonic()
+    # The first block is reported at once: so the length of the file is known from the start.
+    reported = -math.inf
     for block in audio.blocks(job["max_seconds"]):
         if inbox.cancelled(job["id"]):
             outbox.send("cancelled")

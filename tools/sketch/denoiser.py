@@ -61,7 +61,7 @@ class Denoiser:
         tokenizer, first, second = text.load(folder)
         self.tokens = WordTokens(tokenizer)
         self._condition = Conditioner(first, second, self.tokens)
-        self._signal = make_scheduler().alphas_cumprod.float()
+        self._signal: Tensor = make_scheduler().alphas_cumprod.float()
         self.unet = make_unet().to(memory_format=torch.channels_last)
 
     def signal(self, when: Tensor) -> Tensor:
