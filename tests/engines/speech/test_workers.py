@@ -67,6 +67,8 @@ def words(engine: VoskEngine) -> str:
 
 
 def only_worker(before: set[int]) -> int:
+    # A process that has only just been started shows no command line for a moment.
+    assert eventually(lambda: len(worker_pids() - before) == 1)
     (pid,) = worker_pids() - before
     return pid
 
