@@ -3,8 +3,8 @@
     python bench/sketch_adherence.py
 
 The judge was trained on drawings only; its own accuracy stands beside each figure, and so does the rate that always
-guessing the commonest class would reach. Also measured: whether seeds differ, whether compel's weights act, whether
-img2img keeps a blob's colours, and time and memory. The last line is JSON.
+guessing the commonest class would reach. Also measured: whether pictures are whole, whether seeds differ, whether
+compel's weights act, whether img2img keeps a blob's colours, and time and memory. The last line is JSON.
 """
 
 import argparse
@@ -29,8 +29,9 @@ import torch
 from PIL import Image, ImageDraw
 
 from tools.sketch import data, judge, sheet
-from tools.sketch.attributes import COLORS, Picture, contrast
+from tools.sketch.attributes import COLORS, Picture, contrast, sample_avatar
 from tools.sketch.captions import caption
+from tools.sketch.draw import draw
 from tools.sketch.export import STUDIO
 from tools.sketch.paths import MODEL
 
@@ -77,6 +78,28 @@ def adherence(pipe: Any, count: int) -> dict[str, dict[str, float]]:
         }
         for name in judge.HEADS
         if right[name]
+    }
+
+
+OPEN_PROMPTS = ("a person", "portrait of a smiling woman with long red hair", "man with glasses", "girl, pink hoodie")
+
+
+def wholeness(pipe: Any) -> dict[str, float]:
+    """Whether a face decides as a whole what its prompt leaves open: its mean difference from its mirror image, 0..255.
+
+    A drawing nearly is its own mirror image, so hair or a shirt of two colours shows in it.
+    """
+
+    def mirrored(picture: Image.Image) -> float:
+        pixels = np.asarray(picture, float)
+        return float(np.abs(pixels - pixels[:, ::-1]).mean())
+
+    rng = random.Random("wholeness")
+    drawings = [draw(sample_avatar(rng), rng) for _ in range(40)]
+    faces = [picture for words in OPEN_PROMPTS for picture in sheet.generate(pipe, [words] * BATCH, SEED)]
+    return {
+        "mirror_difference": round(float(np.mean([mirrored(picture) for picture in faces])), 2),
+        "mirror_difference_of_drawings": round(float(np.mean([mirrored(picture) for picture in drawings])), 2),
     }
 
 
@@ -194,6 +217,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         "guidance_scale": STUDIO["guidance_scale"],
         "mean": round(float(np.average([figures["adherence"] for figures in found.values()], weights=asked)), 4),
         "attributes": found,
+        "wholeness": wholeness(pipe),
         "seeds": seeds_differ(pipe),
         "compel_weights": weights_act(pipe, 12),
         "img2img": blob_keeps_colors(pipe),

@@ -4,7 +4,7 @@ Knows nothing of drawing, captions or models.
 """
 
 import random
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 
 Color = tuple[int, int, int]
 
@@ -99,22 +99,38 @@ def contrast(a: Color, b: Color) -> float:
     return float(sum((x - y) ** 2 for x, y in zip(a, b, strict=True)) ** 0.5)
 
 
-def _well_set_apart(avatar: Avatar) -> bool:
-    skin, background = SKIN_COLORS[avatar.skin], COLORS[avatar.background]
-    clothes = COLORS[avatar.clothes]
-    pairs = [(skin, background), (clothes, background), (clothes, skin)]
+def color_of(attribute: str, name: str) -> Color:
+    """The colour that the value `name` of an attribute has."""
+    return SKIN_COLORS[name] if attribute == "skin" else COLORS[name]
+
+
+def touching(avatar: Avatar) -> list[tuple[str, str]]:
+    """The pairs of surfaces that touch, as attributes ("crown" is one of its own)."""
+    pairs = [("skin", "background"), ("clothes", "background"), ("clothes", "skin")]
     if avatar.style != "bald":
-        pairs += [(COLORS[avatar.hair], background), (COLORS[avatar.hair], skin)]
+        pairs += [("hair", "background"), ("hair", "skin")]
         if avatar.style == "long":
-            pairs.append((COLORS[avatar.hair], clothes))
+            pairs.append(("hair", "clothes"))
     if avatar.hat in ("cap", "beanie"):
-        pairs += [(COLORS[avatar.hat_color], background), (COLORS[avatar.hat_color], skin)]
+        pairs += [("hat_color", "background"), ("hat_color", "skin")]
         if avatar.style != "bald":
-            pairs.append((COLORS[avatar.hat_color], COLORS[avatar.hair]))
+            pairs.append(("hat_color", "hair"))
     if avatar.hat == "crown":
-        pairs.append((COLORS["yellow"], background))
-    # Black hair on dark skin is common and reads well: the drawing lightens its edge, so skin pairs are held to less.
-    return all(contrast(a, b) >= (45.0 if skin in (a, b) else MIN_CONTRAST) for a, b in pairs)
+        pairs.append(("crown", "background"))
+    return pairs
+
+
+def apart(*surfaces: tuple[str, str]) -> bool:
+    """Whether two surfaces, each (attribute, value), can be told apart where they touch."""
+    # Black hair on dark skin is common and reads well: skin is held to less.
+    least = 45.0 if "skin" in dict(surfaces) else MIN_CONTRAST
+    first, second = (color_of(*surface) for surface in surfaces)
+    return contrast(first, second) >= least
+
+
+def _well_set_apart(avatar: Avatar) -> bool:
+    held = {**asdict(avatar), "crown": "yellow"}
+    return all(apart((a, held[a]), (b, held[b])) for a, b in touching(avatar))
 
 
 def sample_avatar(rng: random.Random) -> Avatar:

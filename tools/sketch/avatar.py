@@ -2,6 +2,7 @@
 
 import math
 import random
+from dataclasses import dataclass
 
 from PIL import Image
 
@@ -14,6 +15,7 @@ GOLD: Color = (248, 202, 60)
 FACE_W, FACE_H = 0.215, 0.265  # half the face, in picture heights
 EYE_X, EYE_Y = 0.098, 0.0
 MOUTH_Y = 0.15
+BALD_BROW = 0.55  # of the skin's colour
 
 
 def _tint(color: Color, rng: random.Random, amount: float = 5.0) -> Color:
@@ -21,13 +23,39 @@ def _tint(color: Color, rng: random.Random, amount: float = 5.0) -> Color:
     return r, g, b
 
 
+@dataclass(frozen=True)
+class Palette:
+    """The colours of one drawing, as they are put on."""
+
+    skin: Color
+    hair: Color
+    clothes: Color
+    background: Color
+    hat_color: Color
+
+
+def palette(avatar: Avatar, rng: random.Random) -> Palette:
+    """The colours that the record names; `rng` decides small differences of tint."""
+    skin = _tint(SKIN_COLORS[avatar.skin], rng, 4)
+    return Palette(
+        skin=skin,
+        hair=_tint(COLORS[avatar.hair], rng) if avatar.hair != "none" else scale(skin, BALD_BROW),
+        clothes=_tint(COLORS[avatar.clothes], rng),
+        background=_tint(COLORS[avatar.background], rng),
+        hat_color=_tint(COLORS[avatar.hat_color], rng),
+    )
+
+
 def draw_avatar(avatar: Avatar, rng: random.Random, width: int, height: int) -> Image.Image:
     """The picture of `avatar`; `rng` decides small differences of tint."""
+    return paint_avatar(avatar, palette(avatar, rng), width, height)
+
+
+def paint_avatar(avatar: Avatar, colors: Palette, width: int, height: int) -> Image.Image:
+    """The picture of `avatar` in these colours. Every pixel is an affine function of them: `recolor` relies on it."""
     canvas = Canvas(width, height)
-    skin = _tint(SKIN_COLORS[avatar.skin], rng, 4)
-    hair = _tint(COLORS[avatar.hair], rng) if avatar.hair != "none" else scale(skin, 0.55)
-    clothes = _tint(COLORS[avatar.clothes], rng)
-    _background(canvas, avatar.pattern, _tint(COLORS[avatar.background], rng))
+    skin, hair, clothes = colors.skin, colors.hair, colors.clothes
+    _background(canvas, avatar, colors.background)
     # Always at one place: a small model spends what it has on faces, not on where their edges cross its latent cells.
     canvas.place((canvas.aspect / 2, 0.475), 1.0)
     _back_hair(canvas, avatar, hair)
@@ -42,13 +70,14 @@ def draw_avatar(avatar: Avatar, rng: random.Random, width: int, height: int) -> 
     canvas.line([(0.004, 0.045), (0.02, 0.085), (-0.008, 0.09)], 0.014, scale(skin, 0.76))
     _mouth(canvas, avatar)
     _glasses(canvas, avatar)
-    _hat(canvas, avatar, _tint(COLORS[avatar.hat_color], rng))
+    _hat(canvas, avatar, colors.hat_color)
     return canvas.picture()
 
 
-def _background(canvas: Canvas, pattern: str, color: Color) -> None:
-    # A light background is patterned darker, any other lighter, by so little that its colour keeps its name.
-    second = scale(color, 0.9) if sum(color) > 640 else mix(color, WHITE, 0.17)
+def _background(canvas: Canvas, avatar: Avatar, color: Color) -> None:
+    pattern = avatar.pattern
+    # A white background is patterned darker, any other lighter, by so little that its colour keeps its name.
+    second = scale(color, 0.9) if avatar.background == "white" else mix(color, WHITE, 0.17)
     canvas.place((canvas.aspect / 2, 0.48), 1.0)
     canvas.gradient(*((second, scale(color, 0.86)) if pattern == "gradient" else (color, color)))
     if pattern == "circle":
@@ -72,7 +101,7 @@ def _back_hair(canvas: Canvas, avatar: Avatar, hair: Color) -> None:
 
 
 def _body(canvas: Canvas, avatar: Avatar, skin: Color, clothes: Color) -> None:
-    dark = scale(clothes, 0.8) if sum(clothes) > 180 else mix(clothes, WHITE, 0.16)
+    dark = mix(clothes, WHITE, 0.16) if avatar.clothes == "black" else scale(clothes, 0.8)
     if avatar.outfit == "hoodie":
         canvas.rectangle(-0.24, 0.25, 0.24, 0.6, dark, radius=0.13)
     canvas.rectangle(-0.42, 0.335, 0.42, 0.95, clothes, radius=0.2)
@@ -86,7 +115,7 @@ def _body(canvas: Canvas, avatar: Avatar, skin: Color, clothes: Color) -> None:
             canvas.line(
                 [(side * 0.06, 0.395), (side * 0.06, 0.5)],
                 0.02,
-                mix(clothes, WHITE, 0.75) if sum(clothes) < 600 else dark,
+                dark if avatar.clothes == "white" else mix(clothes, WHITE, 0.75),
             )
 
 
@@ -212,7 +241,7 @@ def _glasses(canvas: Canvas, avatar: Avatar) -> None:
 
 
 def _hat(canvas: Canvas, avatar: Avatar, color: Color) -> None:
-    dark = scale(color, 0.76) if sum(color) > 180 else mix(color, WHITE, 0.2)
+    dark = mix(color, WHITE, 0.2) if avatar.hat_color == "black" else scale(color, 0.76)
     wide = FACE_W + 0.03
     if avatar.hat == "cap":
         canvas.chord(-wide, -FACE_H - 0.12, wide, 0.14, 180, 360, color)

@@ -1,7 +1,8 @@
 """Says a picture in words: synonyms, free order, things left unsaid, and words that mean nothing here.
 
 What a caption leaves unsaid differs from seed to seed in the trained model, so leaving out is what gives variety.
-Glasses, beard and hat are seldom left out when they are there: unsaid, they should mostly be absent.
+What is unusual is seldom left out: unsaid, a man's hair is mostly short and a woman's long, nobody is sad, there are no
+glasses, beard or hat, and the background is plain.
 """
 
 import random
@@ -74,6 +75,7 @@ GENDER_WORDS: Words = {
     "man": ("man", "man", "guy", "boy", "male", "gentleman"),
     "woman": ("woman", "woman", "girl", "lady", "female"),
 }
+NEUTRAL_WORDS = ("person", "face", "")
 OUTFIT_WORDS: Words = {
     "tee": ("shirt", "t-shirt", "tee", "top", "sweater"),
     "collar": ("shirt", "collared shirt", "blouse", "jacket", "suit"),
@@ -189,8 +191,14 @@ def hair_phrase(style: str, hair: str, rng: random.Random) -> Phrase:
     return Phrase(words, "style+hair" if hair else "style")
 
 
+def _chance(keep: float, usual: bool) -> float:
+    """How probably something is said, if the usual is said with `keep`."""
+    return keep if usual else 1 - (1 - keep) * 0.1
+
+
 def _hair(avatar: Avatar, rng: random.Random, keep: float) -> Phrase | None:
-    with_style, with_color = rng.random() < keep, rng.random() < keep
+    usual = avatar.style == ("short" if avatar.gender == "man" else "long")
+    with_style, with_color = rng.random() < _chance(keep, usual), rng.random() < keep
     if avatar.style == "bald":
         return hair_phrase("bald", "", rng) if with_style else None
     if not (with_style or with_color):
@@ -210,7 +218,7 @@ def _worn(avatar: Avatar, rng: random.Random, keep: float) -> list[Phrase]:
         ("beard", BEARD_WORDS, avatar.beard),
         ("hat", HAT_WORDS, avatar.hat),
     ):
-        chance = 0.04 if present == "none" else 1 - (1 - keep) * 0.35
+        chance = 0.04 if present == "none" else _chance(keep, usual=False)
         if rng.random() >= chance:
             continue
         colored = name == "hat" and present in ("cap", "beanie")
@@ -233,13 +241,11 @@ def avatar_phrases(avatar: Avatar, rng: random.Random, keep: float) -> tuple[Phr
         place = rng.choice(("background", "background", "backdrop"))
         lead = rng.choice(("", "", "on a ", "in front of a "))
         parts.append(Phrase(f"{lead}{_spelled(avatar.background, rng)} {place}", "background"))
-    if rng.random() < 0.22:
+    if rng.random() < (0.12 if avatar.pattern == "plain" else 0.95):
         parts.append(Phrase(rng.choice(PATTERN_WORDS[avatar.pattern]), "pattern"))
-    subject = (
-        rng.choice(GENDER_WORDS[avatar.gender]) if rng.random() < max(keep, 0.8) else rng.choice(("person", "face", ""))
-    )
-    attribute = "gender" if subject not in ("person", "face", "") else ""
-    if rng.random() < keep:
+    subject = rng.choice(GENDER_WORDS[avatar.gender]) if rng.random() < max(keep, 0.8) else rng.choice(NEUTRAL_WORDS)
+    attribute = "gender" if subject not in NEUTRAL_WORDS else ""
+    if rng.random() < _chance(keep, usual=avatar.expression in ("smiling", "neutral")):
         mood = rng.choice(EXPRESSION_WORDS[avatar.expression])
         if rng.random() < 0.6 and " " not in mood:
             subject, attribute = f"{mood} {subject}".strip(), "+".join(filter(None, ("expression", attribute)))

@@ -22,14 +22,15 @@ CONTESTED, STRESSED = 0.12, 0.08
 
 @dataclass(frozen=True)
 class Prompt:
-    """Token ids (77), their weights (77), and whether the embeddings are replaced by zeros."""
+    """Token ids (77), their weights (77), the attributes they decide, and whether the embeddings become zeros."""
 
     ids: list[int]
     weights: list[float]
+    said: frozenset[str] = frozenset()
     zero: bool = False
 
 
-def _coded(phrases: Sequence[tuple[Phrase, float]], tokens: WordTokens) -> Prompt:
+def _coded(phrases: Sequence[tuple[Phrase, float]], tokens: WordTokens, said: frozenset[str] = frozenset()) -> Prompt:
     ids: list[int] = []
     weights: list[float] = []
     for phrase, weight in phrases:
@@ -37,7 +38,7 @@ def _coded(phrases: Sequence[tuple[Phrase, float]], tokens: WordTokens) -> Promp
         ids += new
         weights += [weight] * len(new)
     inner = weights[: MAX_LENGTH - 2]
-    return Prompt(text.pad(ids, tokens), [1.0, *inner, *[1.0] * (MAX_LENGTH - 1 - len(inner))])
+    return Prompt(text.pad(ids, tokens), [1.0, *inner, *[1.0] * (MAX_LENGTH - 1 - len(inner))], said)
 
 
 def _contested(picture: Picture, words: Caption, rng: random.Random) -> list[tuple[Phrase, float]] | None:
@@ -63,15 +64,16 @@ def prompt(picture: Picture, rng: random.Random, tokens: WordTokens) -> Prompt:
         return _coded([], tokens)
     if draw < ZERO + EMPTY + NEGATIVE:
         return _coded([(Phrase(", ".join(rng.sample(NEGATIVES, rng.randint(1, 8)))), 1.0)], tokens)
-    words = caption(picture, rng, keep=rng.choice((0.35, 0.8, 0.8, 1.0)))
+    words = caption(picture, rng, keep=rng.choice((0.35, 0.6, 0.8, 1.0)))
     draw = rng.random()
     if draw < CONTESTED and (contested := _contested(picture, words, rng)) is not None:
-        return _coded(contested, tokens)
+        return _coded(contested, tokens, words.said)
     if draw < CONTESTED + STRESSED:
         stressed = rng.randrange(len(words.phrases)) if words.phrases else 0
         weight = rng.uniform(1.05, 1.6) if rng.random() < 0.8 else rng.uniform(0.7, 0.95)
-        return _coded([(phrase, weight if i == stressed else 1.0) for i, phrase in enumerate(words.phrases)], tokens)
-    return _coded([(phrase, 1.0) for phrase in words.phrases], tokens)
+        phrases = [(phrase, weight if i == stressed else 1.0) for i, phrase in enumerate(words.phrases)]
+        return _coded(phrases, tokens, words.said)
+    return _coded([(phrase, 1.0) for phrase in words.phrases], tokens, words.said)
 
 
 class Conditioner:

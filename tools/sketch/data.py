@@ -1,30 +1,49 @@
-"""Draws the training pictures and keeps them as latents, with the records that say what is in them.
+"""Draws the training pictures and keeps them as latents.
 
     python -m tools.sketch.data
 
-Two buckets: "square" (256x256) and "wide" (448x256). Any picture is decided by (seed, bucket, index) alone.
+Two buckets: "square" (256x256) and "wide" (448x256), each with avatars, landscapes, and shapes: avatars drawn in a way
+that lets them be recoloured. Any picture is decided by (seed, bucket, kind, index) alone.
 """
 
 import argparse
 import json
 import random
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
-from tools.sketch import vae
+from tools.sketch import recolor, vae
 from tools.sketch.attributes import Avatar, Picture, Scene, sample_avatar, sample_scene
 from tools.sketch.draw import draw
 from tools.sketch.paths import WORK
 
+Latents = NDArray[np.float16]
 WIDTHS = {"square": 256, "wide": 448}
-COUNTS = {"square": 30_000, "wide": 8_000}
+COUNTS = {
+    "square": {"avatars": 24_000, "scenes": 5_000, "shapes": 2_000},
+    "wide": {"avatars": 1_500, "scenes": 7_000, "shapes": 0},
+}
 AVATAR_SHARE = {"square": 0.8, "wide": 0.16}
-CHUNK = 250
+CHUNK = 50
+
+
+@dataclass(frozen=True)
+class Bucket:
+    """Normalised latents, (32, 16, width / 16) each: of avatars, of landscapes, and of shapes to recolour
+    (count, recolor.PICTURES, ...)."""
+
+    avatars: list[Avatar]
+    avatar_latents: Latents
+    scenes: list[Scene]
+    scene_latents: Latents
+    shapes: list[Avatar]
+    shape_latents: Latents
 
 
 def sample(bucket: str, rng: random.Random) -> Picture:
@@ -32,37 +51,60 @@ def sample(bucket: str, rng: random.Random) -> Picture:
     return sample_avatar(rng) if rng.random() < AVATAR_SHARE[bucket] else sample_scene(rng)
 
 
-def _chunk(task: tuple[str, int, int, str]) -> tuple[list[Picture], NDArray[np.float16]]:
-    bucket, first, seed, folder = task
-    bases, mean, spread = vae.load_encoder(Path(folder))
-    records, pixels = [], []
-    for index in range(first, first + CHUNK):
-        rng = random.Random(f"{seed}/{bucket}/{index}")
-        record = sample(bucket, rng)
+def encoded(pictures: Sequence[Image.Image], folder: Path) -> Latents:
+    bases, mean, spread = vae.load_encoder(folder)
+    pixels = np.stack([np.asarray(picture) for picture in pictures]).transpose(0, 3, 1, 2).astype(np.float32)
+    latents = (vae.encode(pixels / 127.5 - 1, bases)[-1] - mean[:, None, None]) / spread[:, None, None]
+    return latents.astype(np.float16)
+
+
+def _chunk(task: tuple[str, str, range, int, Path]) -> tuple[list[Picture], Latents]:
+    bucket, kind, indices, seed, folder = task
+    records: list[Picture] = []
+    pictures = []
+    for index in indices:
+        rng = random.Random(f"{seed}/{bucket}/{kind}/{index}")
+        record = sample_scene(rng) if kind == "scenes" else sample_avatar(rng)
         records.append(record)
-        pixels.append(np.asarray(draw(record, rng, WIDTHS[bucket], 256)).transpose(2, 0, 1))
-    pictures = np.stack(pixels).astype(np.float32) / 127.5 - 1
-    latents = (vae.encode(pictures, bases)[-1] - mean[:, None, None]) / spread[:, None, None]
-    return records, latents.astype(np.float16)
+        if kind == "shapes" and isinstance(record, Avatar):
+            pictures += recolor.basis(record)
+        else:
+            pictures.append(draw(record, rng, WIDTHS[bucket], 256))
+    latents = encoded(pictures, folder)
+    return records, latents.reshape(len(records), -1, *latents.shape[1:]) if kind == "shapes" else latents
 
 
-def make(folder: Path, bucket: str, count: int, seed: int, processes: int) -> None:
-    """Writes `<bucket>.npy` (count, 32, 16, width/16), normalised latents, and `<bucket>.json`."""
-    if (folder / f"{bucket}.json").exists():
+def make(folder: Path, bucket: str, kind: str, count: int, seed: int, processes: int) -> None:
+    """Draws one kind of a bucket, once, into `<bucket>-<kind>.npy` and `.json`; the latter comes last."""
+    named = folder / f"{bucket}-{kind}.json"
+    if named.exists():
         return
-    tasks = [(bucket, first, seed, str(folder)) for first in range(0, count, CHUNK)]
+    chunks = [range(first, min(first + CHUNK, count)) for first in range(0, count, CHUNK)]
     with get_context("spawn").Pool(processes) as pool:
-        chunks = pool.map(_chunk, tasks, chunksize=1)
-    np.save(folder / f"{bucket}.npy", np.concatenate([latents for _, latents in chunks]))
-    records = [asdict(record) for some, _ in chunks for record in some]
-    (folder / f"{bucket}.json").write_text(json.dumps(records), encoding="utf-8")
+        drawn = pool.map(_chunk, [(bucket, kind, indices, seed, folder) for indices in chunks], chunksize=1)
+    np.save(named.with_suffix(".npy"), np.concatenate([latents for _, latents in drawn] or [np.zeros(0, np.float16)]))
+    named.write_text(json.dumps([asdict(record) for some, _ in drawn for record in some]), encoding="utf-8")
 
 
-def load(folder: Path, bucket: str) -> tuple[list[Picture], NDArray[np.float16]]:
-    """The records and their latents."""
-    stored = json.loads((folder / f"{bucket}.json").read_text(encoding="utf-8"))
-    records: list[Picture] = [Scene(**record) if "scene" in record else Avatar(**record) for record in stored]
-    return records, np.load(folder / f"{bucket}.npy", mmap_mode="r")  # shared by the processes
+def load(folder: Path, bucket: str) -> Bucket:
+    """What `make` drew; the latents stay on disk, shared by the processes."""
+
+    def records(kind: str) -> list[dict[str, str]]:
+        found: list[dict[str, str]] = json.loads((folder / f"{bucket}-{kind}.json").read_text(encoding="utf-8"))
+        return found
+
+    def latents(kind: str) -> Latents:
+        found: Latents = np.load(folder / f"{bucket}-{kind}.npy", mmap_mode="r")
+        return found
+
+    return Bucket(
+        avatars=[Avatar(**record) for record in records("avatars")],
+        avatar_latents=latents("avatars"),
+        scenes=[Scene(**record) for record in records("scenes")],
+        scene_latents=latents("scenes"),
+        shapes=[Avatar(**record) for record in records("shapes")],
+        shape_latents=latents("shapes"),
+    )
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -72,8 +114,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--scale", type=float, default=1.0, help="share of the usual number of pictures")
     options = parser.parse_args(argv)
     vae.prepare(WORK)
-    for bucket, count in COUNTS.items():
-        make(WORK, bucket, round(count * options.scale / CHUNK) * CHUNK, options.seed, options.processes)
+    for bucket, kinds in COUNTS.items():
+        for kind, count in kinds.items():
+            make(WORK, bucket, kind, round(count * options.scale), options.seed, options.processes)
 
 
 if __name__ == "__main__":

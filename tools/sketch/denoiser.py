@@ -41,10 +41,14 @@ def make_unet() -> Any:
 
 
 def make_scheduler() -> Any:
-    """Zero terminal SNR, so that dark and light pictures start from the same noise (Lin et al. 2023)."""
-    from diffusers import EulerDiscreteScheduler
+    """Zero terminal SNR, so that dark and light pictures start from the same noise (Lin et al. 2023).
 
-    return EulerDiscreteScheduler(
+    Ancestral: the noise that each step brings anew lets a picture make up its mind again, where plain Euler keeps to
+    what the first steps, which this model judges worst, made of it.
+    """
+    from diffusers import EulerAncestralDiscreteScheduler
+
+    return EulerAncestralDiscreteScheduler(
         beta_schedule="scaled_linear",
         beta_start=0.00085,
         beta_end=0.012,

@@ -32,13 +32,15 @@ NATURAL: dict[str, Color] = {
     "space": (220, 158, 92),
     "hills": (116, 188, 86),
 }
-# Each kind of landscape is composed in so few ways that a small model can know them all by heart and draw them sharply.
-COMPOSITIONS = 8
 Shade = Callable[[Color], Color]
 
 
 def draw_scene(scene: Scene, rng: random.Random, width: int, height: int) -> Image.Image:
-    """The picture of `scene`; `rng` chooses the composition."""
+    """The picture of `scene`; `rng` decides, thing by thing, how large each is and whether it is there.
+
+    Every thing has its place, and each is decided for itself. The denoiser sees a few cells at a time and hardly knows
+    where it is: of a moon that could be anywhere it drew two, and of whole compositions a blend.
+    """
     canvas = Canvas(width, height)
     light, amount = LIGHTS[scene.time]
     color = NATURAL[scene.scene] if scene.accent == "none" else COLORS[scene.accent]
@@ -46,10 +48,10 @@ def draw_scene(scene: Scene, rng: random.Random, width: int, height: int) -> Ima
     def shade(base: Color) -> Color:
         return mix(base, light, amount)
 
-    composition = f"{scene.scene}/{rng.randrange(COMPOSITIONS)}"
     # Of its own for the land, so that the hour changes nothing but the light on it.
-    _sky(canvas, scene, random.Random(f"{composition}/sky"))
-    _PAINTERS[scene.scene](canvas, random.Random(f"{composition}/land"), color, shade, scene.time)
+    land = random.Random(rng.random())
+    _sky(canvas, scene, rng)
+    _PAINTERS[scene.scene](canvas, land, color, shade, scene.time)
     return canvas.picture()
 
 
@@ -60,52 +62,51 @@ def _sky(canvas: Canvas, scene: Scene, rng: random.Random) -> None:
         top, bottom = mix(top, (12, 10, 36), 0.72), mix(bottom, (34, 20, 70), 0.62)
     canvas.gradient(top, bottom)
     if in_space or scene.time == "night":
-        for i in range(int(11 * canvas.aspect)):
-            x, y = (i + rng.random()) / 11, rng.uniform(0.03, 0.95 if in_space else 0.45)
-            canvas.ellipse(x, y, 0.009, 0.009, (252, 250, 228))
+        for i, x in enumerate(_places(canvas, 0.125)):
+            for y in (0.05, 0.3, 0.55, 0.78) if in_space else (0.05, 0.3):
+                canvas.ellipse(x, y + 0.05 * (i * 3 % 5), 0.009, 0.009, (252, 250, 228))
     if in_space:
         return
-    x = canvas.aspect * rng.uniform(0.22, 0.78)
     if scene.time == "night":
+        x = canvas.aspect * 0.25
         canvas.ellipse(x, 0.2, 0.085, 0.085, (246, 240, 212))
         canvas.ellipse(x + 0.042, 0.178, 0.075, 0.075, mix(top, bottom, 0.2))
     elif scene.time == "day":
-        canvas.ellipse(x, 0.19, 0.095, 0.095, (255, 226, 96))
-        for share in (0.2, 0.72):
-            _cloud(canvas, (x + canvas.aspect * share + rng.uniform(0, 0.1)) % canvas.aspect, rng.uniform(0.13, 0.3))
+        canvas.ellipse(canvas.aspect * 0.25, 0.19, 0.095, 0.095, (255, 226, 96))
+        for x in _places(canvas, 0.4)[1:]:
+            _cloud(canvas, x, 0.14, rng.choice((0.0, 0.8, 1.15)))
     elif scene.time == "sunrise":
-        canvas.ellipse(x, 0.46, 0.2, 0.2, mix(bottom, WHITE, 0.4))
-        canvas.ellipse(x, 0.46, 0.13, 0.13, (255, 246, 206))
+        canvas.ellipse(canvas.aspect * 0.25, 0.42, 0.2, 0.2, mix(bottom, WHITE, 0.4))
+        canvas.ellipse(canvas.aspect * 0.25, 0.42, 0.13, 0.13, (255, 246, 206))
     else:
-        canvas.ellipse(x, 0.45, 0.14, 0.14, (255, 210, 92))
+        canvas.ellipse(canvas.aspect * 0.75, 0.4, 0.14, 0.14, (255, 210, 92))
 
 
-def _cloud(canvas: Canvas, x: float, y: float) -> None:
-    for dx, radius in ((-0.075, 0.04), (0.0, 0.058), (0.075, 0.04)):
-        canvas.ellipse(x + dx, y, radius * 1.15, radius, (252, 253, 255))
+def _cloud(canvas: Canvas, x: float, y: float, size: float) -> None:
+    for dx, radius in ((-0.075, 0.04), (0.0, 0.058), (0.075, 0.04)) if size else ():
+        canvas.ellipse(x + dx * size, y, radius * 1.15 * size, radius * size, (252, 253, 255))
 
 
-def _ridge(canvas: Canvas, rng: random.Random, y: float, height: float, color: Color) -> None:
-    """A smooth horizon at `y`, `height` high, down to the lower edge."""
-    phase, turns = rng.uniform(0, math.tau), rng.uniform(0.7, 1.1)
+def _ridge(canvas: Canvas, phase: float, y: float, height: float, color: Color) -> None:
+    """A smooth horizon at `y`, `height` high, down to the lower edge; `phase` in turns."""
     steps = 40
     curve = [
-        (canvas.aspect * i / steps, y + height * math.sin(phase + math.tau * turns * canvas.aspect * i / steps))
+        (canvas.aspect * i / steps, y + height * math.sin(math.tau * (phase + 0.9 * canvas.aspect * i / steps)))
         for i in range(steps + 1)
     ]
     canvas.polygon([(0, 1), *curve, (canvas.aspect, 1)], color)
 
 
-def _spots(canvas: Canvas, rng: random.Random, distance: float, jitter: float) -> list[float]:
+def _places(canvas: Canvas, distance: float) -> list[float]:
     """Places along the picture's width, about `distance` apart."""
     count = max(1, round(canvas.aspect / distance))
-    return [canvas.aspect * (i + 0.5) / count + rng.uniform(-jitter, jitter) for i in range(count)]
+    return [canvas.aspect * (i + 0.5) / count for i in range(count)]
 
 
 def _mountains(canvas: Canvas, rng: random.Random, color: Color, shade: Shade, _time: str) -> None:
-    for layer, (peak, tone) in enumerate(((0.3, 1.22), (0.48, 0.9))):
-        for x in _spots(canvas, rng, 0.42, 0.08):
-            x, top, half = x + 0.17 * layer, peak + rng.uniform(-0.07, 0.07), rng.uniform(0.32, 0.38)
+    for layer, (peaks, tone, half) in enumerate((((0.26, 0.4), 1.22, 0.36), ((0.54,), 0.9, 0.3))):
+        for x in _places(canvas, 0.44):
+            x, top = x + 0.21 * layer, rng.choice(peaks)
             canvas.polygon([(x - half, 0.95), (x, top), (x + half, 0.95)], shade(scale(color, tone)))
             cap = 0.26 if layer == 0 else 0.2
             down = (0.95 - top) * cap
@@ -119,77 +120,94 @@ def _mountains(canvas: Canvas, rng: random.Random, color: Color, shade: Shade, _
                 ],
                 shade((248, 250, 254)),
             )
-    _ridge(canvas, rng, 0.84, 0.02, shade((70, 126, 88)))
+    _ridge(canvas, 0.1, 0.84, 0.02, shade((70, 126, 88)))
 
 
 def _city(canvas: Canvas, rng: random.Random, color: Color, shade: Shade, time: str) -> None:
-    for layer, (tone, low, high) in enumerate(((1.35, 0.26, 0.46), (0.82, 0.42, 0.66))):
-        x = -rng.uniform(0.0, 0.08)
-        while x < canvas.aspect:
-            width, top = rng.uniform(0.13, 0.19), rng.uniform(low, high)
-            wall = shade(scale(color, tone))
-            canvas.rectangle(x, top, x + width, 1, wall)
-            if layer == 1:
-                window = (255, 222, 116) if time in ("night", "sunset") else mix(wall, WHITE, 0.5)
-                for row in range(int((0.86 - top) / 0.095)):
-                    for column in (0.28, 0.72):
-                        left, up = x + width * column, top + 0.05 + 0.095 * row
-                        canvas.rectangle(left - 0.022, up, left + 0.022, up + 0.045, window)
-            x += width + 0.012 * layer
+    for i, x in enumerate(_places(canvas, 0.19)):
+        canvas.rectangle(x, 0.3 + 0.06 * (i * 5 % 3), x + 0.19, 1, shade(scale(color, 1.35)))
+    places = _places(canvas, 0.19)
+    half = canvas.aspect / len(places) / 2
+    for i, x in enumerate(places):
+        roof = rng.choice((0.36, 0.46, 0.56))
+        wall = shade(scale(color, 0.85 if i % 2 else 0.7))
+        window = (255, 222, 116) if time in ("night", "sunset") else mix(wall, WHITE, 0.5)
+        canvas.rectangle(x - half, roof, x + half, 1, wall)
+        # The rows of all houses are level, so that a window is there or not whatever the roof does.
+        for row in (0.42, 0.52, 0.62, 0.72, 0.82):
+            for side in (-0.45, 0.45) if row > roof + 0.04 else ():
+                middle = x + side * half
+                canvas.rectangle(middle - 0.023, row, middle + 0.023, row + 0.048, window)
     canvas.rectangle(0, 0.92, canvas.aspect, 1, shade((58, 62, 78)))
 
 
 def _sea(canvas: Canvas, rng: random.Random, color: Color, shade: Shade, _time: str) -> None:
     for i in range(4):
-        _ridge(canvas, rng, 0.58 + 0.115 * i, 0.011, shade(mix((92, 178, 222), (24, 84, 156), i / 3)))
-    x = canvas.aspect / 2 + rng.uniform(-0.24, 0.24) * canvas.aspect
+        if i == 1:
+            for share in (0.15, 0.85):
+                size = rng.choice((0.0, 0.09, 0.15))
+                canvas.chord(
+                    canvas.aspect * share - 1.4 * size, 0.69 - size, canvas.aspect * share + 1.4 * size, 0.69 + size,
+                    180, 360, shade((62, 124, 96)),
+                )  # fmt: skip
+        _ridge(canvas, 0.25 * i, 0.58 + 0.115 * i, 0.011, shade(mix((92, 178, 222), (24, 84, 156), i / 3)))
+    x, mast = canvas.aspect / 2, rng.choice((0.16, 0.24))
     canvas.polygon([(x - 0.19, 0.68), (x + 0.19, 0.68), (x + 0.12, 0.79), (x - 0.12, 0.79)], shade((128, 76, 48)))
-    canvas.polygon([(x - 0.012, 0.65), (x - 0.012, 0.26), (x - 0.17, 0.65)], shade((248, 246, 240)))
-    canvas.polygon([(x + 0.015, 0.65), (x + 0.015, 0.2), (x + 0.2, 0.65)], shade(color))
+    canvas.polygon([(x - 0.012, 0.65), (x - 0.012, mast + 0.06), (x - 0.17, 0.65)], shade((248, 246, 240)))
+    canvas.polygon([(x + 0.015, 0.65), (x + 0.015, mast), (x + 0.2, 0.65)], shade(color))
 
 
 def _forest(canvas: Canvas, rng: random.Random, color: Color, shade: Shade, _time: str) -> None:
-    _ridge(canvas, rng, 0.66, 0.02, shade(mix(color, WHITE, 0.25)))
-    for foot, tone, apart in ((0.82, 1.12, 0.2), (0.97, 0.78, 0.27)):
-        for x in _spots(canvas, rng, apart, 0.03):
-            height, half = rng.uniform(0.42, 0.52), rng.uniform(0.1, 0.125)
+    _ridge(canvas, 0.3, 0.66, 0.02, shade(mix(color, WHITE, 0.25)))
+    for foot, tone, apart, heights in ((0.8, 1.12, 0.2, (0.46,)), (0.97, 0.78, 0.25, (0.36, 0.46, 0.56))):
+        for x in _places(canvas, apart):
+            height = rng.choice(heights)
             canvas.rectangle(x - 0.02, foot - 0.07, x + 0.02, foot, shade((98, 66, 46)))
             for tier in range(3):
-                wide = half * (1 - 0.24 * tier)
+                wide = 0.11 * (1 - 0.24 * tier)
                 base = foot - 0.05 - height * 0.25 * tier
                 canvas.polygon(
                     [(x - wide, base), (x, base - height * 0.45), (x + wide, base)], shade(scale(color, tone))
                 )
-    canvas.rectangle(0, 0.95, canvas.aspect, 1, shade(scale(color, 0.55)))
+    canvas.rectangle(0, 15 / 16, canvas.aspect, 1, shade(scale(color, 0.55)))
 
 
 def _desert(canvas: Canvas, rng: random.Random, color: Color, shade: Shade, _time: str) -> None:
     for i, tone in enumerate((1.08, 0.96, 0.84)):
-        _ridge(canvas, rng, 0.6 + 0.13 * i, 0.045, shade(scale(color, tone)))
+        _ridge(canvas, 0.4 * i, 0.6 + 0.13 * i, 0.045, shade(scale(color, tone)))
     green = shade((66, 142, 84))
-    for x in _spots(canvas, rng, 0.6, 0.14):
-        y = rng.uniform(0.8, 0.9)
-        canvas.line([(x, y), (x, y - 0.3)], 0.065, green)
-        canvas.line([(x, y - 0.1), (x + 0.105, y - 0.1), (x + 0.105, y - 0.2)], 0.046, green)
-        canvas.line([(x, y - 0.07), (x - 0.1, y - 0.07), (x - 0.1, y - 0.16)], 0.046, green)
+    places = _places(canvas, 0.35)
+    for i, x in enumerate(places):
+        size = rng.choice((0.75, 1.1) if i == len(places) // 2 else (0.0, 0.75, 1.1))
+        if size:
+            y = 0.86
+            canvas.line([(x, y), (x, y - 0.3 * size)], 0.065 * size, green)
+            for side, height in ((0.105, 0.1), (-0.1, 0.07)):
+                bend = y - height * size
+                canvas.line([(x, bend), (x + side * size, bend), (x + side * size, bend - 0.1 * size)], 0.046, green)
 
 
 def _space(canvas: Canvas, rng: random.Random, color: Color, _shade: Shade, time: str) -> None:
-    x, y = canvas.aspect / 2 + rng.uniform(-0.14, 0.14) * canvas.aspect, rng.uniform(0.46, 0.54)
-    light, radius = mix(color, LIGHTS[time][0], LIGHTS[time][1] * 0.5), rng.uniform(0.23, 0.27)
+    x, y, radius = canvas.aspect / 2, 0.5, rng.choice((0.22, 0.28))
+    light = mix(color, LIGHTS[time][0], LIGHTS[time][1] * 0.5)
     canvas.ellipse(x, y, radius, radius, light)
     canvas.chord(x - radius, y - radius, x + radius, y + radius, 15, 195, scale(light, 0.78))
     canvas.arc(x - radius * 1.6, y - 0.11, x + radius * 1.6, y + 0.11, -22, 202, 0.036, mix(light, WHITE, 0.6))
-    canvas.ellipse((x + canvas.aspect * 0.4) % canvas.aspect, rng.choice((0.16, 0.84)), 0.07, 0.07, (196, 198, 212))
+    for share, height in ((0.13, 0.16), (0.87, 0.16), (0.13, 0.84), (0.87, 0.84)):
+        size = rng.choice((0.0, 0.0, 0.05, 0.09))
+        canvas.ellipse(canvas.aspect * share, height, size, size, (196, 198, 212))
 
 
 def _hills(canvas: Canvas, rng: random.Random, color: Color, shade: Shade, _time: str) -> None:
     for i, tone in enumerate((1.18, 1.0, 0.82)):
-        _ridge(canvas, rng, 0.56 + 0.14 * i, 0.055, shade(scale(color, tone)))
-    for x in _spots(canvas, rng, 0.45, 0.1):
-        y = rng.uniform(0.72, 0.86)
-        canvas.rectangle(x - 0.017, y - 0.07, x + 0.017, y + 0.04, shade((98, 66, 46)))
-        canvas.ellipse(x, y - 0.13, 0.085, 0.095, shade((48, 128, 72)))
+        _ridge(canvas, 0.35 * i, 0.56 + 0.14 * i, 0.055, shade(scale(color, tone)))
+    places = _places(canvas, 0.29)
+    for i, x in enumerate(places):
+        size = rng.choice((0.8, 1.2) if i == len(places) // 2 else (0.0, 0.8, 1.2))
+        y = 0.7 + 0.1 * (i % 2)
+        if size:
+            canvas.rectangle(x - 0.017, y - 0.07, x + 0.017, y + 0.04, shade((98, 66, 46)))
+            canvas.ellipse(x, y - 0.05 - 0.08 * size, 0.085 * size, 0.095 * size, shade((48, 128, 72)))
 
 
 _PAINTERS: dict[str, Callable[[Canvas, random.Random, Color, Shade, str], None]] = {

@@ -21,11 +21,11 @@ import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
 from torch import Tensor
+from torch.nn import functional
 
-from tools.sketch import data
 from tools.sketch.attributes import Avatar, Picture
-from tools.sketch.conditioning import Prompt, prompt, time_ids
 from tools.sketch.denoiser import Denoiser
+from tools.sketch.examples import Batch, Examples, expected
 from tools.sketch.paths import WORK
 from tools.sketch.vae import PATCH
 
@@ -34,6 +34,9 @@ EMA_DECAY = 0.9985
 # Brows, eyes and mouth decide what a face says, in a sixth of the picture's cells: their error counts this much more.
 FACE_WEIGHT = 2.0
 FACE_ROWS, FACE_HALF_COLUMNS = slice(5, 12), 3
+# The error of the mean of 4 x 4 cells counts on its own (Hoogeboom et al. 2023, the multiscale loss): it is where one
+# part of a picture disagrees with another.
+WHOLE, WHOLE_WEIGHT = 4, 4.0
 
 
 @dataclass(frozen=True)
@@ -74,8 +77,8 @@ class Trainer:
     def __init__(self, options: Options, rank: int, folder: Path) -> None:
         torch.manual_seed(options.seed)
         self.options, self.rank, self.folder = options, rank, folder
-        self.buckets = {name: data.load(folder, name) for name in data.WIDTHS}
         self.denoiser = Denoiser(folder)
+        self.examples = Examples(folder, self.denoiser.tokens)
         self.unet = self.denoiser.unet
         self.parameters: list[Tensor] = list(self.unet.parameters())
         self.average = [p.detach().clone() for p in self.parameters]
@@ -111,28 +114,18 @@ class Trainer:
         left = self.options.steps - self.step
         return self.options.rate * min(1.0, (self.step + 1) / 150, left / max(1, self.options.decay))
 
-    def loss(
-        self, latents: Tensor, prompts: Sequence[Prompt], sizes: Tensor, noise: Tensor, when: Tensor, cells: Tensor
-    ) -> Tensor:
+    def loss(self, batch: Batch) -> Tensor:
         """Weighted squared error of v for each picture, (n,)."""
-        signal = self.denoiser.signal(when)
-        target = signal.sqrt() * noise - (1 - signal).sqrt() * latents
-        guess = self.denoiser.velocity(self.denoiser.noisy(latents, noise, when), when, prompts, sizes)
-        return (loss_weight(signal) * (guess - target).square() * cells).mean((1, 2, 3))
-
-    def batch(self, rng: random.Random, generator: torch.Generator, bucket: str) -> Tensor:
-        """The mean loss of one drawn batch."""
-        records, stored = self.buckets[bucket]
-        width = data.WIDTHS[bucket]
-        count = max(1, round(self.options.batch * 256 / width))
-        chosen = [rng.randrange(len(records)) for _ in range(count)]
-        latents = torch.from_numpy(stored[chosen].astype(np.float32))
-        prompts = [prompt(records[i], rng, self.denoiser.tokens) for i in chosen]
-        # Stratified over the batch: less variance than independent times.
-        when = ((torch.arange(count) + torch.rand(count, generator=generator)) / count * 1000).long().clamp(max=999)
-        noise = torch.randn(latents.shape, generator=generator)
-        cells = cell_weight([records[i] for i in chosen], width)
-        return self.loss(latents, prompts, time_ids(count, width, 256, rng), noise, when, cells).mean()
+        signal = self.denoiser.signal(batch.when)
+        latents = torch.stack([example.latents for example in batch.examples])
+        noisy = self.denoiser.noisy(latents, batch.noise, batch.when)
+        # v of what is to be expected; where that is the picture itself, sqrt(a) noise - sqrt(1 - a) latents.
+        target = (signal.sqrt() * noisy - expected(batch.examples, noisy, signal)) / (1 - signal).sqrt()
+        guess = self.denoiser.velocity(noisy, batch.when, [example.prompt for example in batch.examples], batch.sizes)
+        cells = cell_weight([example.record for example in batch.examples], PATCH * latents.shape[3])
+        error = (guess - target) * (loss_weight(signal) * cells).sqrt()
+        whole = functional.avg_pool2d(error, WHOLE)
+        return error.square().mean((1, 2, 3)) + WHOLE_WEIGHT * whole.square().mean((1, 2, 3))
 
     def advance(self) -> float:
         """One step; returns this process's loss."""
@@ -143,7 +136,7 @@ class Trainer:
         bucket = "wide" if shared.random() < WIDE_SHARE else "square"
         rng = random.Random(f"{options.seed}/{self.step}/{self.rank}")
         generator = torch.Generator().manual_seed(rng.getrandbits(48))
-        loss = self.batch(rng, generator, bucket)
+        loss = self.loss(self.examples.batch(bucket, options.batch, rng, generator)).mean()
         self.optimizer.zero_grad(set_to_none=False)
         loss.backward()  # type: ignore[no-untyped-call]
         self._average_gradients()
@@ -168,6 +161,8 @@ class Trainer:
 def _run(rank: int, options: Options, folder: Path) -> None:
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)
+    # Despite its name of the CPU too, where attention over so few tokens is slower with it.
+    torch.backends.cuda.enable_flash_sdp(False)
     if options.processes > 1:
         rendezvous = (folder / "rendezvous").resolve()
         dist.init_process_group("gloo", init_method=f"file://{rendezvous}", rank=rank, world_size=options.processes)
