@@ -13,6 +13,7 @@ from app.presets import ASPECTS, KINDS, Kind, Preset, PresetError, Presets, load
 from engines.errors import InvalidRequest
 from engines.sdxl.samplers import SAMPLERS
 from tools.sketch import attributes, captions
+from tools.sketch.sayings import of_face, of_place, sayings
 
 BUILTIN = Path(__file__).parents[2] / "presets"
 
@@ -126,56 +127,33 @@ def test_aspects_are_the_nearest_trained_sizes() -> None:
 # The demo model knows few words: each preset's must be clear to it and unlike every other's.
 
 
-def sayings(text: str, table: dict[str, tuple[str, ...]]) -> set[str]:
-    """The values of an attribute that a text says, by whole phrases."""
-    return {
-        value
-        for value, phrases in table.items()
-        if any(re.search(rf"(?<!\w){re.escape(phrase)}(?!\w)", text) for phrase in phrases)
-    }
-
-
-def sketch_look(preset: Preset) -> tuple[frozenset[str], ...]:
-    text = preset.fill("someone").lower()
-    colors = "|".join(attributes.COLORS)
-    if preset.kind == "avatar":
-        return (
-            frozenset(re.findall(rf"({colors}) background", text)),
-            frozenset(re.findall(rf"(?:{colors}) (?:jacket|collar|shirt)", text)),
-            frozenset(sayings(text, captions.EXPRESSION_WORDS)),
-            frozenset(word for word in ("crown", "sunglasses") if word in text),
-        )
-    return (
-        frozenset(sayings(text, captions.SCENE_WORDS)),
-        frozenset(sayings(text, captions.TIME_WORDS)),
-        frozenset(re.findall(rf"\b({colors})\b", text)),
-    )
+def told(preset: Preset) -> dict[str, set[str]]:
+    text = preset.fill("someone")
+    return of_face(text) if preset.kind == "avatar" else of_place(text)
 
 
 def test_the_demo_model_is_told_something_different_by_every_preset(shipped: Presets) -> None:
     for kind in KINDS:
         for one, other in combinations(shipped.of(kind), 2):
-            assert sketch_look(one) != sketch_look(other), (one.id, other.id)
+            assert told(one) != told(other), (one.id, other.id)
 
 
 def test_avatars_tell_the_demo_model_one_background_and_no_scene(shipped: Presets) -> None:
     for preset in shipped.avatar:
-        text = preset.prompt.lower()
-        backdrop, _, mood, _ = sketch_look(preset)
-        assert len(backdrop) == 1, preset.id
-        assert backdrop <= set(attributes.BACKGROUNDS), preset.id
-        assert len(mood) <= 1, preset.id
-        assert not sayings(text, captions.SCENE_WORDS), preset.id
-        assert not sayings(text, captions.TIME_WORDS), preset.id
-        assert not sayings(text, captions.SKIN_WORDS), preset.id
+        said = told(preset)
+        assert "background" in said, preset.id
+        assert all(len(values) == 1 for values in said.values()), (preset.id, said)
+        for table in (captions.SCENE_WORDS, captions.TIME_WORDS, captions.SKIN_WORDS):
+            assert not sayings(preset.prompt, table), preset.id
 
 
 def test_heroes_tell_the_demo_model_one_scene_one_time_and_at_most_one_colour(shipped: Presets) -> None:
     for preset in shipped.hero:
-        scene, time, accent = sketch_look(preset)
-        assert (len(scene), len(time)) == (1, 1), (preset.id, scene, time)
-        assert len(accent) <= 1, preset.id
-        assert accent <= set(attributes.ACCENTS), preset.id
+        said = told(preset)
+        # Before the subject, which may be a long summary.
+        assert {"scene", "time"} <= of_place(preset.prompt.partition("{subject}")[0]).keys(), preset.id
+        assert all(len(values) == 1 for values in said.values()), (preset.id, said)
+        assert said.get("accent", set()) <= set(attributes.ACCENTS), preset.id
 
 
 def test_negative_prompts_do_not_push_the_demo_model_off_what_was_asked(shipped: Presets) -> None:
