@@ -35,6 +35,7 @@ from tools.sketch.draw import draw
 from tools.sketch.export import STUDIO
 from tools.sketch.paths import MODEL
 
+ATTRIBUTES = tuple(name for name in judge.HEADS if name != "kind")  # every prompt says its kind, so that is no merit
 BATCH = 10
 SEED = 4242
 CLOSE_ENOUGH = 110.0  # RGB distance at which an area still has the asked colour
@@ -55,8 +56,8 @@ def adherence(pipe: Any, count: int) -> dict[str, dict[str, float]]:
     """For each attribute: right answers, the commonest class, the judge's accuracy, and how many were asked."""
     network, known = judge.load()
     asked = prompts(count)
-    right: dict[str, list[bool]] = {name: [] for name in judge.HEADS}
-    classes: dict[str, list[int]] = {name: [] for name in judge.HEADS}
+    right: dict[str, list[bool]] = {name: [] for name in ATTRIBUTES}
+    classes: dict[str, list[int]] = {name: [] for name in ATTRIBUTES}
     for bucket, width in data.WIDTHS.items():
         mine = [(record, words) for record, words, where in asked if where == bucket]
         for first in range(0, len(mine), BATCH):
@@ -66,7 +67,7 @@ def adherence(pipe: Any, count: int) -> dict[str, dict[str, float]]:
                 guess = network(judge.tensor(np.stack([judge.look(picture) for picture in pictures])))
             for row, (record, _) in enumerate(some):
                 for name, target in zip(judge.HEADS, judge.targets(record), strict=True):
-                    if target != judge.UNKNOWN:
+                    if name in right and target != judge.UNKNOWN:
                         right[name].append(int(guess[name][row].argmax()) == target)
                         classes[name].append(target)
     return {
@@ -76,7 +77,7 @@ def adherence(pipe: Any, count: int) -> dict[str, dict[str, float]]:
             "judge_accuracy": known[name],
             "asked": len(right[name]),
         }
-        for name in judge.HEADS
+        for name in ATTRIBUTES
         if right[name]
     }
 

@@ -73,3 +73,16 @@ def test_a_rival_says_something_else() -> None:
         assert other is not None
         assert "green" not in other.text
     assert captions.rival(AVATAR, captions.Phrase("nothing"), rng) is None
+
+
+def test_what_is_unsaid_is_usual() -> None:
+    rng = random.Random(7)
+    for _ in range(300):
+        avatar = attributes.sample_avatar(rng)
+        said = captions.caption(avatar, rng, keep=0.0, filler=0.0).said
+        assert "hair" in said or avatar.hair in (*attributes.NATURAL_HAIRS, "none")
+    scenes = [attributes.sample_scene(rng) for _ in range(600)]
+    untimed = [scene for scene in scenes if "time" not in captions.caption(scene, rng, keep=0.0, filler=0.0).said]
+    assert sum(scene.time == "day" for scene in untimed) > 0.6 * len(untimed)
+    unplaced = [scene for scene in scenes if "scene" not in captions.caption(scene, rng, keep=0.0, filler=0.0).said]
+    assert set(unplaced) == {captions.USUAL_SCENE}

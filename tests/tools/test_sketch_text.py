@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from tools.sketch import conditioning, harden, lexicon, text, tokenizer
-from tools.sketch.attributes import sample_avatar
+from tools.sketch.attributes import Scene, sample_avatar
 from tools.sketch.captions import caption, vocabulary
 
 
@@ -55,10 +55,11 @@ def test_weights_move_tokens_away_from_the_empty_prompt(tmp_path: Path) -> None:
 
 
 def test_contested_prompts_weigh_the_truth_more(tokens: tokenizer.WordTokens) -> None:
-    rng, seen = random.Random(3), 0
+    rng, words, seen = random.Random(3), lexicon.strangers(), 0
     for _ in range(300):
-        made = conditioning.prompt(sample_avatar(rng), rng, tokens)
-        assert len(made.ids) == len(made.weights) == 77
+        made = conditioning.prompt(sample_avatar(rng), rng, tokens, words)
+        assert len(made.ids) == len(made.weights)
+        assert len(made.ids) in (77, 154, 231)
         seen += max(made.weights) > 1.15
     assert seen > 10
 
@@ -68,6 +69,31 @@ def test_a_noisy_caption_keeps_its_known_words(tokens: tokenizer.WordTokens) -> 
     for _ in range(100):
         clean, noisy, places = harden.pair(rng, tokens, words)
         assert len(clean) == len(noisy) == len(places) == 77
-        known = [(noisy[i], clean[place]) for i, place in enumerate(places) if place != harden.NOISE]
+        known = [(noisy[i], clean[place]) for i, place in enumerate(places) if place >= 0]
         assert all(a == b for a, b in known)
         assert [b for _, b in known[: clean.index(tokens.end) + 1]] == clean[: clean.index(tokens.end) + 1]
+
+
+def test_a_long_prompt_is_cut_into_chunks_and_a_short_one_lengthened(tokens: tokenizer.WordTokens) -> None:
+    torch.manual_seed(0)
+    first, second = text.make_encoders(tokens._tokenizer)
+    condition = conditioning.Conditioner(first.eval(), second.eval(), tokens)
+    rng, words = random.Random(6), lexicon.strangers()
+    made = [conditioning.prompt(sample_avatar(rng), rng, tokens, words) for _ in range(300)]
+    short = next(prompt for prompt in made if len(prompt.ids) == 77 and not prompt.zero)
+    long = next(prompt for prompt in made if len(prompt.ids) == 154)
+    states, pooled = condition([long, short])
+    alone = condition([short])
+    empty = condition([conditioning.Prompt(text.pad([], tokens), [1.0] * 77)])[0][0]
+    assert states.shape == (2, 154, text.TEXT_WIDTH)
+    torch.testing.assert_close(states[1], torch.cat([alone[0][0], empty]), rtol=0.02, atol=0.02)
+    second_half = conditioning.Prompt(long.ids[77:], long.weights[77:])
+    torch.testing.assert_close(states[0, 77:], condition([second_half])[0][0], rtol=0.02, atol=0.02)
+    first_half = conditioning.Prompt(long.ids[:77], long.weights[:77])
+    torch.testing.assert_close(pooled[0], condition([first_half])[1][0], rtol=0.02, atol=0.02)
+
+
+def test_what_is_said_of_faces_means_nothing_beside_a_place() -> None:
+    words = lexicon.strangers()
+    assert {"calm", "minimalist", "sky"} <= set(words.beside(Scene("sea", "day", "none")))
+    assert not {"calm", "minimalist", "beach", "night"} & set(words.beside(sample_avatar(random.Random(1))))

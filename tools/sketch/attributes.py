@@ -32,7 +32,8 @@ SKIN_COLORS: dict[str, Color] = {
 
 SKINS = tuple(SKIN_COLORS)
 STYLES = ("short", "long", "curly", "bun", "spiky", "bald")
-HAIRS = ("black", "brown", "blonde", "red", "grey", "blue", "pink", "green", "purple")
+NATURAL_HAIRS = ("black", "brown", "blonde", "red", "grey")
+HAIRS = (*NATURAL_HAIRS, "blue", "pink", "green", "purple")
 GLASSES = ("none", "round", "sun")
 BEARDS = ("none", "beard", "moustache")
 HATS = ("none", "cap", "beanie", "crown")
@@ -44,6 +45,7 @@ CLOTHES = ("blue", "teal", "green", "yellow", "orange", "red", "pink", "purple",
 PATTERNS = ("plain", "circle", "rays", "gradient")
 OUTFITS = ("tee", "collar", "hoodie")
 
+KINDS = ("face", "place")
 SCENES = ("mountains", "city", "sea", "forest", "desert", "space", "hills")
 TIMES = ("sunrise", "day", "sunset", "night")
 ACCENTS = ("none", "red", "orange", "pink", "purple", "blue", "teal", "green")
@@ -84,7 +86,12 @@ Picture = Avatar | Scene
 
 
 def value(picture: Picture, attribute: str) -> str | None:
-    """The picture's value of an attribute, or None where it has no such attribute (or it cannot be seen)."""
+    """The picture's value of an attribute, or None where it has no such attribute (or it cannot be seen).
+
+    Beside the fields there is "kind", of KINDS.
+    """
+    if attribute == "kind":
+        return KINDS[isinstance(picture, Scene)]
     if attribute not in {field.name for field in fields(picture)}:
         return None
     if attribute == "hat_color" and getattr(picture, "hat") not in ("cap", "beanie"):  # noqa: B009 - narrows the union

@@ -1,8 +1,9 @@
 """Says a picture in words: synonyms, free order, things left unsaid, and words that mean nothing here.
 
 What a caption leaves unsaid differs from seed to seed in the trained model, so leaving out is what gives variety.
-What is unusual is seldom left out: unsaid, a man's hair is mostly short and a woman's long, nobody is sad, there are no
-glasses, beard or hat, and the background is plain.
+What is unusual is seldom left out: unsaid, a man's hair is mostly short and a woman's long, and of a natural colour;
+nobody is sad, there are no glasses, beard or hat, and the background is plain. Of a place the hour is day, and a place
+of which nothing at all is said is hills.
 """
 
 import random
@@ -14,6 +15,7 @@ from tools.sketch.attributes import (
     CLOTHES,
     EXPRESSIONS,
     HAIRS,
+    NATURAL_HAIRS,
     SCENES,
     SKINS,
     TIMES,
@@ -102,6 +104,7 @@ TIME_WORDS: Words = {
     "sunset": ("at sunset", "at dusk", "in the evening", "sunset", "golden hour"),
     "night": ("at night", "at midnight", "under the moon", "night", "starry night", "moonlight"),
 }
+USUAL_SCENE = Scene("hills", "day", "none")
 OPENINGS: tuple[str, ...] = (
     "flat design avatar of a",
     "avatar of a",
@@ -148,6 +151,11 @@ NEGATIVES = (
     "blurry", "low quality", "worst quality", "deformed", "bad anatomy", "ugly", "watermark", "text", "signature",
     "extra fingers", "mutated hands", "poorly drawn face", "disfigured", "out of frame", "cropped", "lowres", "noise",
     "duplicate", "oversaturated", "grainy", "bad proportions", "logo", "nsfw", "jpeg artifacts",
+)  # fmt: skip
+# Things that are in many pictures, and decide nothing by being named.
+THINGS = (
+    "head", "eyes", "nose", "ear", "sky", "sun", "stars", "snow", "water", "tree", "road", "river", "lake", "house",
+    "cloud", "clouds",
 )  # fmt: skip
 # Words of a post or a blog, among which the known ones must still be found.
 CHATTER = (
@@ -196,9 +204,10 @@ def _chance(keep: float, usual: bool) -> float:
     return keep if usual else 1 - (1 - keep) * 0.1
 
 
-def _hair(avatar: Avatar, rng: random.Random, keep: float) -> Phrase | None:
-    usual = avatar.style == ("short" if avatar.gender == "man" else "long")
-    with_style, with_color = rng.random() < _chance(keep, usual), rng.random() < keep
+def _hair(avatar: Avatar, rng: random.Random, keep: float, gendered: bool) -> Phrase | None:
+    usual = avatar.style == ("long" if gendered and avatar.gender == "woman" else "short")
+    with_style = rng.random() < _chance(keep, usual)
+    with_color = rng.random() < keep or avatar.hair not in NATURAL_HAIRS
     if avatar.style == "bald":
         return hair_phrase("bald", "", rng) if with_style else None
     if not (with_style or with_color):
@@ -231,9 +240,10 @@ def _worn(avatar: Avatar, rng: random.Random, keep: float) -> list[Phrase]:
 def avatar_phrases(avatar: Avatar, rng: random.Random, keep: float) -> tuple[Phrase, list[Phrase]]:
     """The subject, and everything else in any order."""
     parts = _worn(avatar, rng, keep)
+    gendered = rng.random() < max(keep, 0.6)
     if rng.random() < keep:
         parts.append(Phrase(rng.choice(SKIN_WORDS[avatar.skin]), "skin"))
-    if (hair := _hair(avatar, rng, keep)) is not None:
+    if (hair := _hair(avatar, rng, keep, gendered)) is not None:
         parts.append(hair)
     if rng.random() < keep:
         parts.append(Phrase(f"{_spelled(avatar.clothes, rng)} {rng.choice(OUTFIT_WORDS[avatar.outfit])}", "clothes"))
@@ -243,8 +253,9 @@ def avatar_phrases(avatar: Avatar, rng: random.Random, keep: float) -> tuple[Phr
         parts.append(Phrase(f"{lead}{_spelled(avatar.background, rng)} {place}", "background"))
     if rng.random() < (0.12 if avatar.pattern == "plain" else 0.95):
         parts.append(Phrase(rng.choice(PATTERN_WORDS[avatar.pattern]), "pattern"))
-    subject = rng.choice(GENDER_WORDS[avatar.gender]) if rng.random() < max(keep, 0.8) else rng.choice(NEUTRAL_WORDS)
-    attribute = "gender" if subject not in NEUTRAL_WORDS else ""
+    subject, attribute = (rng.choice(GENDER_WORDS[avatar.gender]), "gender") if gendered else (
+        rng.choice(NEUTRAL_WORDS), "",
+    )  # fmt: skip
     if rng.random() < _chance(keep, usual=avatar.expression in ("smiling", "neutral")):
         mood = rng.choice(EXPRESSION_WORDS[avatar.expression])
         if rng.random() < 0.6 and " " not in mood:
@@ -257,9 +268,11 @@ def avatar_phrases(avatar: Avatar, rng: random.Random, keep: float) -> tuple[Phr
 
 def scene_phrases(scene: Scene, rng: random.Random, keep: float) -> tuple[Phrase, list[Phrase]]:
     """The place, and the time and colour in any order."""
+    if scene == USUAL_SCENE and rng.random() < (1 - keep) * 0.5:
+        return Phrase(""), []
     place, attribute = rng.choice(SCENE_WORDS[scene.scene]), "scene"
     parts = []
-    if rng.random() < keep:
+    if rng.random() < _chance(keep, usual=scene.time == USUAL_SCENE.time):
         parts.append(Phrase(rng.choice(TIME_WORDS[scene.time]), "time"))
     if scene.accent != "none" and rng.random() < 0.95:
         if rng.random() < 0.65:
@@ -337,27 +350,35 @@ def rival(picture: Picture, phrase: Phrase, rng: random.Random) -> Phrase | None
     return None
 
 
-def vocabulary() -> list[str]:
-    """Every word that a caption can hold, so that the tokenizer knows each as one token."""
-    tables: list[dict[str, tuple[str, ...]]] = [
+def words_of(*tables: Words) -> set[str]:
+    """The single words of all phrases."""
+    return {word for table in tables for phrases in table.values() for line in phrases for word in _split(line)}
+
+
+def meaningful() -> set[str]:
+    """The words that say something of a picture."""
+    tables = (
         SKIN_WORDS, HAIR_WORDS, STYLE_WORDS, GLASSES_WORDS, BEARD_WORDS, HAT_WORDS, EXPRESSION_WORDS, GENDER_WORDS,
         OUTFIT_WORDS, PATTERN_WORDS, SCENE_WORDS, TIME_WORDS,
-    ]  # fmt: skip
-    lines = [line for table in tables for words in table.values() for line in words]
-    lines += [
+    )  # fmt: skip
+    return words_of(*tables) | {*BACKGROUNDS, *CLOTHES, "gray"}
+
+
+def _split(line: str) -> list[str]:
+    return line.replace("{}", " ").lower().split()
+
+
+def vocabulary() -> list[str]:
+    """Every word that a caption can hold, so that the tokenizer knows each as one token."""
+    lines = [
         *OPENINGS,
         *SCENE_OPENINGS,
         *FILLERS,
         *NEGATIVES,
         *CHATTER,
-        *BACKGROUNDS,
-        *CLOTHES,
-        "gray hair background",
-    ]
-    lines += [
+        *THINGS,
+        "hair background",
         "backdrop person face on a in front of accent tones theme colors and with, no not without only very light dark"
+        " wearing",
     ]
-    lines += [
-        "wearing head eyes nose mouth ear sky sun moon stars snow water boat tree road river lake house cloud clouds"
-    ]
-    return sorted({word for line in lines for word in line.replace("{}", " ").lower().split()})
+    return sorted(meaningful() | {word for line in lines for word in _split(line)})

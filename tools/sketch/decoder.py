@@ -22,6 +22,7 @@ from tools.sketch.attributes import Picture
 from tools.sketch.conditioning import prompt, time_ids
 from tools.sketch.denoiser import Denoiser
 from tools.sketch.draw import draw
+from tools.sketch.lexicon import strangers
 from tools.sketch.paths import WORK
 
 LATENT_NOISE = 0.12  # largest noise on the true latents, in units of their spread
@@ -37,6 +38,7 @@ class Lesson:
         self.bases, mean, spread = vae.load_encoder(folder)
         self.mean, self.spread = mean[:, None, None], spread[:, None, None]
         self.denoiser = Denoiser(folder)
+        self.strangers = strangers()
         self.denoiser.unet.load_state_dict(torch.load(folder / "unet.pt", weights_only=True)["ema"])
         self.denoiser.unet.eval()
 
@@ -61,7 +63,7 @@ class Lesson:
     ) -> Tensor:
         when = torch.randint(*GUESSED_FROM, (len(latents),), generator=generator)
         noisy = self.denoiser.noisy(latents, torch.randn(latents.shape, generator=generator), when)
-        prompts = [prompt(record, rng, self.denoiser.tokens) for record in records]
+        prompts = [prompt(record, rng, self.denoiser.tokens, self.strangers) for record in records]
         with torch.no_grad():
             velocity = self.denoiser.velocity(noisy, when, prompts, time_ids(len(latents), width, 256, rng))
         return self.denoiser.clean(noisy, velocity, when)

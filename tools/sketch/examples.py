@@ -12,6 +12,7 @@ from torch import Tensor
 from tools.sketch import data
 from tools.sketch.attributes import Picture
 from tools.sketch.conditioning import Prompt, prompt, time_ids
+from tools.sketch.lexicon import strangers
 from tools.sketch.recolor import Colorings, colorings, recolored
 from tools.sketch.tokenizer import WordTokens
 
@@ -73,6 +74,7 @@ class Examples:
     def __init__(self, folder: Path, tokens: WordTokens) -> None:
         self._buckets = {name: data.load(folder, name) for name in data.WIDTHS}
         self._tokens = tokens
+        self._strangers = strangers()
 
     def batch(self, bucket: str, size: int, rng: random.Random, generator: torch.Generator) -> Batch:
         """`size` square pictures, or as many wide ones as cost the same."""
@@ -89,13 +91,16 @@ class Examples:
         if rng.random() >= data.AVATAR_SHARE[bucket]:
             index = rng.randrange(len(stored.scenes))
             scene = stored.scenes[index]
-            return Example(scene, _tensor(stored.scene_latents[index]), prompt(scene, rng, self._tokens))
+            return Example(scene, _tensor(stored.scene_latents[index]), self._prompt(scene, rng))
         if stored.shapes and rng.random() < RECOLORED_SHARE:
             index = rng.randrange(len(stored.shapes))
             avatar = recolored(stored.shapes[index], rng)
-            words = prompt(avatar, rng, self._tokens)
+            words = self._prompt(avatar, rng)
             latents, possible = colorings(avatar, stored.shape_latents[index], words.said, rng)
             return Example(avatar, latents, words, possible)
         index = rng.randrange(len(stored.avatars))
         avatar = stored.avatars[index]
-        return Example(avatar, _tensor(stored.avatar_latents[index]), prompt(avatar, rng, self._tokens))
+        return Example(avatar, _tensor(stored.avatar_latents[index]), self._prompt(avatar, rng))
+
+    def _prompt(self, picture: Picture, rng: random.Random) -> Prompt:
+        return prompt(picture, rng, self._tokens, self._strangers)

@@ -20,53 +20,63 @@ from torch import Tensor
 from tools.sketch import lexicon, text
 from tools.sketch.attributes import Picture, sample_avatar, sample_scene
 from tools.sketch.captions import Caption, caption
+from tools.sketch.lexicon import Strangers
 from tools.sketch.paths import WORK
 from tools.sketch.tokenizer import MAX_LENGTH, WordTokens
 
-NOISE = -1  # the place, in the clean caption, of a word that only the noisy one has
+# Kinds of words. The last two also stand for the places in the clean caption that such words do not have: they never
+# mean anything, or mean something beside another kind of picture and their states are left to the pupil.
+KNOWN, NOISE, ELSEWHERE = 0, -1, -2
+AVATAR_SHARE = 0.55
+KNOWN_WEIGHT = 4.0  # of the states of a caption's own words: they are what the denoiser attends to
 
 
-def pair(rng: random.Random, tokens: WordTokens, words: tuple[str, ...]) -> tuple[list[int], list[int], list[int]]:
+def pair(rng: random.Random, tokens: WordTokens, words: Strangers) -> tuple[list[int], list[int], list[int]]:
     """Ids of a clean caption, ids of a noisy one, and for each place of the noisy one its place in the clean one.
 
-    All three have 77 entries; NOISE marks an unknown word, whose like is the empty prompt at the same place.
+    All three have 77 entries; NOISE marks an unknown word, whose like is the empty prompt at the same place, and
+    ELSEWHERE one that means something beside another kind of picture.
     """
-    picture: Picture = sample_avatar(rng) if rng.random() < 0.68 else sample_scene(rng)
-    said = caption(picture, rng, keep=rng.choice((0.15, 0.5, 0.8)), filler=0.2)
+    picture: Picture = sample_avatar(rng) if rng.random() < AVATAR_SHARE else sample_scene(rng)
+    said = caption(picture, rng, keep=rng.choice((0.0, 0.3, 0.6, 0.9)), filler=0.2)
     if rng.random() < 0.04:
         said = Caption(())
-    pieces = [(tokens(phrase.text), True) for phrase in said.phrases]
-    room = MAX_LENGTH - 2 - sum(len(ids) for ids, _ in pieces)
+    pieces = [[(i, KNOWN) for i in tokens(phrase.text)] for phrase in said.phrases]
+    room = MAX_LENGTH - 2 - sum(map(len, pieces))
     for _ in range(rng.choice((0, 1, 1, 2, 3, 4, 5))):
-        extra = tokens(lexicon.noise(rng.choice((1, 2, 4, 8, 16, 28)), words, rng))[: max(0, room)]
+        extra = [
+            (i, ELSEWHERE if word.strip(",") in words.said_of_faces else NOISE)
+            for word in words.noise(rng.choice((1, 2, 4, 8, 16, 28)), words.beside(picture), rng).split()
+            for i in tokens(word)
+        ][: max(0, room)]
         room -= len(extra)
-        pieces.insert(rng.randrange(len(pieces) + 1), (extra, False))
-    clean = [i for ids, known in pieces if known for i in ids][: MAX_LENGTH - 2]
-    noisy: list[int] = []
+        pieces.insert(rng.randrange(len(pieces) + 1), extra)
+    mixed = [one for piece in pieces for one in piece]
+    clean = [i for i, kind in mixed if kind == KNOWN][: MAX_LENGTH - 2]
+    noisy = [i for i, _ in mixed]
     places, seen = [0], 0
-    for ids, known in pieces:
-        noisy += ids
-        for _ in ids:
-            seen += known
-            places.append(seen if known else NOISE)
+    for _, kind in mixed:
+        seen += kind == KNOWN
+        places.append(seen if kind == KNOWN else kind)
     noisy, places = noisy[: MAX_LENGTH - 2], places[: MAX_LENGTH - 1]
     places += [len(clean) + 1, *range(len(places) + 1, MAX_LENGTH)]
     return text.pad(clean, tokens), text.pad(noisy, tokens), places
 
 
 def distance(guess: Tensor, target: Tensor, spread: Tensor) -> Tensor:
-    """Mean squared error in units of the target's variance."""
-    return ((guess - target) / spread).square().mean()
+    """Mean squared error of each row in units of the target's variance."""
+    return ((guess - target) / spread).square().mean(-1)
 
 
 def train(folder: Path, steps: int, size: int, rate: float, seed: int) -> None:
-    """Reads `text.pt`, writes `text-hard.pt`."""
+    """Reads `text.pt`, writes `text-hard.pt`, and goes on from the latter where it is."""
     torch.manual_seed(seed)
     rng, words = random.Random(seed), lexicon.strangers()
     tokenizer, first, second = text.load_plain(folder)
     tokens = WordTokens(tokenizer)
     teacher: tuple[Any, Any] = (first, second)
-    pupil: tuple[Any, Any] = (copy.deepcopy(first).train(), copy.deepcopy(second).train())
+    begun = text.load(folder)[1:] if (folder / "text-hard.pt").exists() else copy.deepcopy(teacher)
+    pupil: tuple[Any, Any] = (begun[0].train(), begun[1].train())
     parameters = [p for encoder in pupil for p in encoder.parameters()]
     optimizer = torch.optim.AdamW(parameters, lr=rate, betas=(0.9, 0.98), weight_decay=0.0)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, total_steps=steps + 1, pct_start=0.08)
@@ -81,8 +91,10 @@ def train(folder: Path, steps: int, size: int, rate: float, seed: int) -> None:
             target = torch.gather(states, 1, places.clamp(min=0)[:, :, None].expand_as(states))
             target = torch.where((places == NOISE)[:, :, None], empty, target)
         guess, vector = text.encode(*pupil, noisy)
-        loss_states = distance(guess, target, states.std((0, 1)))
-        loss_pooled = distance(vector, pooled, pooled.std(0).mean())
+        said = ((clean != tokens.pad) & (clean != tokens.end)).sum(1, keepdim=True) - 1
+        known = torch.where((places > 0) & (places <= said), KNOWN_WEIGHT, 1.0) * (places != ELSEWHERE)
+        loss_states = (distance(guess, target, states.std((0, 1))) * known).sum() / known.sum()
+        loss_pooled = distance(vector, pooled, pooled.std(0).mean()).mean()
         optimizer.zero_grad(set_to_none=True)
         torch.autograd.backward(loss_states + loss_pooled)
         torch.nn.utils.clip_grad_norm_(parameters, 1.0)
@@ -97,7 +109,7 @@ def train(folder: Path, steps: int, size: int, rate: float, seed: int) -> None:
 
 def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description="Make the text encoders deaf to unknown words.")
-    parser.add_argument("--steps", type=int, default=900)
+    parser.add_argument("--steps", type=int, default=2500)
     parser.add_argument("--batch", type=int, default=40)
     parser.add_argument("--rate", type=float, default=1.2e-3)
     parser.add_argument("--seed", type=int, default=0)

@@ -39,6 +39,7 @@ HEADS: dict[str, tuple[str, ...]] = {
     "background": names.BACKGROUNDS,
     "scene": names.SCENES,
     "time": names.TIMES,
+    "kind": names.KINDS,
 }
 UNKNOWN = -100  # cross_entropy's ignore_index
 

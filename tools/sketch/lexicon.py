@@ -4,8 +4,20 @@ As whole tokens they leave room in the 77, and the text encoders learn to hear p
 """
 
 import random
+from dataclasses import dataclass
 
-from tools.sketch.captions import vocabulary
+from tools.sketch.attributes import Avatar, Picture
+from tools.sketch.captions import (
+    CHATTER,
+    EXPRESSION_WORDS,
+    FILLERS,
+    PATTERN_WORDS,
+    SCENE_WORDS,
+    THINGS,
+    TIME_WORDS,
+    meaningful,
+    words_of,
+)
 
 LEXICON = tuple(  # as a text, because it is read and edited as one
     """
@@ -62,22 +74,62 @@ LEXICON = tuple(  # as a text, because it is read and edited as one
     wizard wonder wonderful wooden world wrinkles writer writing year years yellowish yoga young your zen zoom
     """.split()  # noqa: SIM905
 )
+# Words of posts and presets that the tokenizer cuts into pieces, as it does most words of a language.
+RARE = tuple(
+    """
+    accessible account animated announcing answers around autumnal backlight bakery because become behaviour below
+    benefits between bicycle bleeding breakfast bubble budget build building burning camp campaign careers celebrate
+    change chaotic checklist children chocolate chrome circuit clear climate closer clothes cluttered coaching collar
+    colleagues complex concert confidence contributors cooking course creators curious customers dappled decision
+    delicious delivery designing dinner disappear discover distorted download dull easier empty endless events
+    everything exercise experience explained faces faster features feedback finally forming founders free freelance
+    funding furniture generous getting glacier grade grass grateful grid growing habits happening harvest healthy
+    helping hidden hiking honey hosting illumination improve inbox insights interview introducing investing joining
+    kitchen knowledge launching leadership learned lessons letters limited listening looking loose lunch lush making
+    marathon meeting members mentor mirror mistakes moment mornings museum musicians neighbours newsletter noisy
+    nutrition occlusion opening parents patience pattern payments planning platform points practice preparing
+    pricing principles privacy problems projects questions reading recipe recipes recycling release remember report
+    research resilience ridge rotten roadmap running safety sailing savings scattered schedule school secret
+    security sense series services sharing simpler sleeping solar soup square starting stories strategy stronger
+    subscribe sustainable teaching teams testing thinking tickets tilted tinted together tourism tradition training
+    trust tutorial understanding updates useful vacation values version visible visual visiting volunteers wellness
+    wildflowers winding winner without wonders workshop workspace worth writers yearly yesterday zero
+    """.split()  # noqa: SIM905
+)
 _SOUNDS = (
     "ba", "ce", "di", "fo", "gu", "ha", "je", "ki", "lo", "mu", "na", "pe", "ri", "so", "tu", "va", "we", "xi", "yo",
     "zu", "bra", "cle", "stri", "pho", "thu", "gra", "er", "in", "ost", "ul", "ang", "ty", "tion", "ness",
 )  # fmt: skip
 
 
-def strangers() -> tuple[str, ...]:
-    """The words of the lexicon that no caption uses with a meaning."""
-    known = set(vocabulary())
-    return tuple(dict.fromkeys(word for word in LEXICON if word not in known))
+@dataclass(frozen=True)
+class Strangers:
+    """Words that mean nothing: beside a face, and beside a place, where what is `said_of_faces` means nothing too."""
+
+    faces: tuple[str, ...]
+    said_of_faces: frozenset[str]
+    endings: tuple[str, ...]
+    """Words with a meaning, which an unknown word may end in: "answered" is cut into "an", "swe" and "red"."""
+
+    def beside(self, picture: Picture) -> tuple[str, ...]:
+        return self.faces if isinstance(picture, Avatar) else (*self.faces, *sorted(self.said_of_faces) * 3)
+
+    def noise(self, count: int, words: tuple[str, ...], rng: random.Random) -> str:
+        """`count` words: of `words`, or made up, with commas now and then."""
+        made = []
+        for _ in range(count):
+            kind = rng.random()
+            word = rng.choice(words) if kind < 0.75 else "".join(rng.choices(_SOUNDS, k=rng.randint(1, 4)))
+            if kind > 0.88:
+                word += rng.choice(self.endings)
+            made.append(word + ("," if rng.random() < 0.25 else ""))
+        return " ".join(made)
 
 
-def noise(count: int, words: tuple[str, ...], rng: random.Random) -> str:
-    """`count` meaningless words, some of them made up, with commas now and then."""
-    made = []
-    for _ in range(count):
-        word = rng.choice(words) if rng.random() < 0.75 else "".join(rng.choices(_SOUNDS, k=rng.randint(1, 4)))
-        made.append(word + ("," if rng.random() < 0.25 else ""))
-    return " ".join(made)
+def strangers() -> Strangers:
+    known = meaningful() | {"without"}
+    words = (*LEXICON, *RARE, *THINGS, *CHATTER, *(word for line in FILLERS for word in line.split()))
+    faces = tuple(dict.fromkeys(word for word in words if word not in known))
+    said_of_faces = {"sky"} | words_of(PATTERN_WORDS, EXPRESSION_WORDS) - words_of(SCENE_WORDS, TIME_WORDS)
+    endings = tuple(sorted(word for word in known if word.isalpha() and len(word) > 2))
+    return Strangers(faces, frozenset(said_of_faces - {"background"}), endings)

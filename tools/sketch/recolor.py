@@ -53,7 +53,9 @@ def choices(avatar: Avatar, free: frozenset[str]) -> Choices:
         now, shaded = getattr(avatar, surface), SHADED.get(surface, ())
         hidden = now == "none" or (surface == "hat_color" and avatar.hat not in ("cap", "beanie"))
         kept = surface not in free or hidden or now in shaded
-        found[surface] = (now,) if kept else tuple(value for value in VALUES[surface] if value not in shaded)
+        # Unsaid, hair is of a natural colour: captions always say another one.
+        values = names.NATURAL_HAIRS if surface == "hair" and now in names.NATURAL_HAIRS else VALUES[surface]
+        found[surface] = (now,) if kept else tuple(value for value in values if value not in shaded)
     return found
 
 
