@@ -47,3 +47,6 @@ def test_an_unknown_word_that_ends_in_a_known_one_means_nothing(studio: Studio) 
     for words, time in (("happy birthday, city at night", "night"), ("Sunday stories, desert at sunset", "sunset")):
         seen = studio.see(studio.draw(None, words, 3, 3, wide=True))
         assert [one["time"] for one in seen].count(time) >= 2, words
+    made = studio.draw(None, "what we answered, mountains by day", 3, 3, wide=True)
+    red, _, blue = np.stack([np.asarray(picture, float) for picture in made])[:, 130:200].mean((0, 1, 2))
+    assert blue > red

@@ -96,6 +96,18 @@ RARE = tuple(
     wildflowers winding winner without wonders workshop workspace worth writers yearly yesterday zero
     """.split()  # noqa: SIM905
 )
+# Words that end in one with a meaning and are cut there: "answered" is "an", "swe" and "red".
+BORROWERS = tuple(
+    """
+    acquired admired ahead answered apart arrange authenticity belong birthday brings capacity captured cared cart
+    cleared committee compared configured considered covered delivered desired discovered electricity engineered entered
+    everyday expired explored fired flight gathered german guarantee heart highlight hired human hundred ignored
+    inspired jared layered loft manufactured measured microsoft monday multipart namespace numbered offered ordered
+    part powered prepared publicity rearrange registered remembered required restart restored retired roman router
+    rumored scattered scored scrolling shared simplicity smart someday squared start stored structured sunday surround
+    thousand thunder tired today triggered tuesday wandered weekday wired wondered workspace yearly yesterday
+    """.split()  # noqa: SIM905
+)
 _SOUNDS = (
     "ba", "ce", "di", "fo", "gu", "ha", "je", "ki", "lo", "mu", "na", "pe", "ri", "so", "tu", "va", "we", "xi", "yo",
     "zu", "bra", "cle", "stri", "pho", "thu", "gra", "er", "in", "ost", "ul", "ang", "ty", "tion", "ness",
@@ -109,7 +121,7 @@ class Strangers:
     faces: tuple[str, ...]
     said_of_faces: frozenset[str]
     endings: tuple[str, ...]
-    """Words with a meaning, which an unknown word may end in: "answered" is cut into "an", "swe" and "red"."""
+    """Words with a meaning, in which an unknown word may end."""
 
     def beside(self, picture: Picture) -> tuple[str, ...]:
         return self.faces if isinstance(picture, Avatar) else (*self.faces, *sorted(self.said_of_faces) * 3)
@@ -119,9 +131,11 @@ class Strangers:
         made = []
         for _ in range(count):
             kind = rng.random()
-            word = rng.choice(words) if kind < 0.75 else "".join(rng.choices(_SOUNDS, k=rng.randint(1, 4)))
-            if kind > 0.88:
+            word = rng.choice(words) if kind < 0.7 else "".join(rng.choices(_SOUNDS, k=rng.randint(1, 4)))
+            if kind > 0.94:
                 word += rng.choice(self.endings)
+            elif kind > 0.82:
+                word = rng.choice(BORROWERS)
             made.append(word + ("," if rng.random() < 0.25 else ""))
         return " ".join(made)
 
