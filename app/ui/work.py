@@ -81,7 +81,7 @@ def wire_work(
             owner = owner_of(request)
             job, updates = await run_blocking(work.submit, values, owner)
             yield {**updates, buttons.running: job.id}
-            async for updates in _follow(work, jobs, job.id, owner):
+            async for updates in _follow(work, jobs, job.id, owner, at_end={}):
                 yield updates
 
     async def resume(values: Values, request: gr.Request) -> AsyncIterator[Updates]:
@@ -90,7 +90,7 @@ def wire_work(
             yield await run_blocking(work.recent, owner)
             job_id = values[buttons.running]
             if job_id and await run_blocking(_known, jobs, job_id, owner):
-                async for updates in _follow(work, jobs, job_id, owner):
+                async for updates in _follow(work, jobs, job_id, owner, at_end=buttons.busy(False)):
                     yield updates
 
     async def stop(values: Values, request: gr.Request) -> Updates:
@@ -100,7 +100,11 @@ def wire_work(
             return {buttons.cancel: gr.Button(interactive=False)}
 
     everything = [*outputs, buttons.go, buttons.cancel, buttons.running]
-    gr.on(triggers, start, inputs, everything, trigger_mode="once", **QUIET)
+    started = gr.on(triggers, start, inputs, everything, trigger_mode="once", **QUIET)
+    # "once" ignores a press until the browser has seen the event's end, which comes after its last update: a button
+    # that this update enabled would do nothing for a moment.
+    for ended in (started.then, started.failure):  # Gradio 6.31 does not run `then` after a failure.
+        ended(lambda: buttons.busy(False), None, [buttons.go, buttons.cancel], **QUIET)
     buttons.cancel.click(stop, {buttons.running}, [buttons.cancel], **QUIET)
     gr.on([gr.context.Context.root_block.load], resume, {buttons.running}, everything, **QUIET)
 
@@ -114,14 +118,14 @@ def _known(jobs: Jobs, job_id: str, owner: str) -> bool:
     return True
 
 
-async def _follow(work: Work, jobs: Jobs, job_id: str, owner: str) -> AsyncIterator[Updates]:
-    """The tab's changes until the job is final. Raises JobFailed for a job that failed, after the tab is idle again."""
+async def _follow(work: Work, jobs: Jobs, job_id: str, owner: str, *, at_end: Updates) -> AsyncIterator[Updates]:
+    """The tab's changes until the job is final; the last has `at_end`. Raises JobFailed after it for a failed job."""
     async for job in jobs.watch(job_id, owner):
         if not job.final:
             # The buttons each time: the browser may merge two updates that come at once, and keep the later one.
             yield {work.status: progress_html(job), **work.controls.busy(True)}
             await asyncio.sleep(FRAME_SECONDS)
-    idle = {work.controls.running: None, **work.controls.busy(False)}
+    idle = {work.controls.running: None, **at_end}
     if job.state is JobState.SUCCEEDED:
         shown = await run_blocking(work.show, job)
         yield {**shown, **await run_blocking(work.recent, owner), **idle}

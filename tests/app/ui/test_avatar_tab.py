@@ -7,6 +7,7 @@ from io import BytesIO
 from pathlib import Path
 from zipfile import ZipFile
 
+import pytest
 from PIL import Image
 from playwright.sync_api import Page, expect
 
@@ -14,7 +15,7 @@ from app.job_types import JobState
 from engines.types import ImageRequest
 from tests.app.conftest import Served
 from tests.app.ui.steps import corner, generate, last_job, middle, pictures, seed_of, start, toast, until_done
-from tests.small_engines import disc_colour
+from tests.small_engines import BlobEngine, disc_colour
 
 BLUE, RED, GREEN = (0, 0, 255), (255, 0, 0), (0, 128, 0)
 
@@ -111,6 +112,41 @@ def _again(page: Page) -> None:
     before = last_job(page, "avatar")
     page.locator("#avatar-go").click()
     until_done(page, "avatar", before)
+
+
+PRESS_WHEN_ENABLED = """() => {
+    const button = document.querySelector('#avatar-go');
+    const press = () => { if (!button.disabled) { watch.disconnect(); button.click(); } };
+    const watch = new MutationObserver(press);
+    watch.observe(button, { attributes: true });
+}"""
+
+
+def test_generate_works_from_the_moment_it_can_be_pressed(page: Page, served: Served) -> None:
+    served.image.gate.clear()
+    start(page, "avatar", "A blue knight")
+    expect(page.locator("#avatar-go")).to_be_disabled()
+    page.evaluate(PRESS_WHEN_ENABLED)
+    served.image.gate.set()
+    until_done(page, "avatar")
+    until_done(page, "avatar", last_job(page, "avatar"))
+
+
+def test_a_failed_job_is_a_toast_and_the_next_one_works(
+    page: Page, served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(BlobEngine, "_image", lambda *_: 1 / 0)
+        served.image.gate.clear()
+        start(page, "avatar", "A blue knight")
+        expect(page.locator("#avatar-go")).to_be_disabled()
+        served.image.gate.set()
+        said = toast(page)
+    expect(page.locator("#avatar-status .problem")).to_have_text(said)
+    assert "division" not in said
+    expect(page.locator("#avatar-cancel")).to_be_disabled()
+    generate(page, "avatar", "A red knight")
+    assert corner(pictures(page, "avatar")[0]) == RED
 
 
 def test_settings_of_a_result_fill_the_form_again(page: Page) -> None:
