@@ -11,7 +11,7 @@ from pathlib import Path
 
 import httpx
 import uvicorn
-from fastapi import FastAPI
+from starlette.types import ASGIApp
 
 from app.jobs import Jobs
 from app.lane import Lane
@@ -35,7 +35,7 @@ def make_studio(settings: Settings, image: ImageEngine, speech: SpeechEngine) ->
 
 
 @contextmanager
-def serving(app: FastAPI) -> Iterator[str]:
+def serving(app: ASGIApp) -> Iterator[str]:
     """The base URL of a server that runs `app` until the block ends."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))

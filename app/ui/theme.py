@@ -18,7 +18,7 @@ def mount_options() -> dict[str, Any]:
     return {
         "theme": theme(),
         "css": style_sheet(),
-        "head": f"<style>{_static('head.css')}</style><script>{_static('page.js')}</script>",
+        "head": f"<style>{_static('head.css')}</style><script>{_static('queue.js')}{_static('page.js')}</script>",
         "favicon_path": str(STATIC / "carrot.svg"),
         "footer_links": ["api"],
         # Gradio would keep every run's inputs in the browser's storage.
