@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import IO, TYPE_CHECKING
@@ -25,8 +25,11 @@ MAX_FIELDS = 32
 MAX_FIELD_BYTES = 64 * 1024
 MAX_FILENAME_CHARS = 200
 
-HOW_TO_SEND = "Send the recording as the field `file` of a multipart/form-data body."
-DAMAGED = f"The multipart body is damaged or ends too early. {HOW_TO_SEND}"
+Opener = Callable[[str], IO[bytes]]
+"""Opens the file for a part's bytes, given the client's name for it: the base name alone, and printable."""
+
+OnBytes = Callable[[str, bytes], None]
+"""Hears of every piece of a file as it comes, with the file's name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,21 +46,45 @@ class Upload:
 async def receive_upload(request: Request, *, max_bytes: int, tmp_dir: Path | None = None) -> AsyncIterator[Upload]:
     """Read the form of `request`; its file exists until the end of the block, whatever happens in it.
 
-    `max_bytes` is for the file alone; `tmp_dir` None means the system's. Raises InvalidRequest, BodyTooLarge, and
-    Cancelled when the client hangs up.
+    `max_bytes` is for the file alone; `tmp_dir` None means the system's. Raises as `receive_form` does.
     """
-    with _temporary_file(tmp_dir) as file:
-        form = _Form(max_bytes)
-        try:
-            await _read(request, form, file)
-        except (InvalidRequest, BodyTooLarge, StorageFailed):
-            await read_to_end(request)
-            raise
-        except ClientDisconnect as error:
-            raise Cancelled("The client hung up during the upload.") from error
-        if form.filename is None:
-            raise InvalidRequest("file", f"The field `file` is missing or is no file. {HOW_TO_SEND}")
-        yield Upload(Path(file.name), form.filename, form.fields)
+    with contextlib.ExitStack() as opened:
+        file: IO[bytes] | None = None
+
+        def open_file(_: str) -> IO[bytes]:
+            nonlocal file
+            file = opened.enter_context(_temporary_file(tmp_dir))
+            return file
+
+        form = await receive_form(request, field="file", max_files=1, max_bytes=max_bytes, open_file=open_file)
+        if file is None:
+            raise InvalidRequest("file", f"The field `file` is missing or is no file. {_how_to_send('file')}")
+        yield Upload(Path(file.name), form.filenames[0], form.fields)
+
+
+async def receive_form(
+    request: Request,
+    *,
+    field: str,
+    max_files: int,
+    max_bytes: int,
+    open_file: Opener,
+    on_bytes: OnBytes | None = None,
+) -> Form:
+    """Read a multipart form of at most `max_files` files, each a part named `field` of at most `max_bytes`.
+
+    Each goes to what `open_file` gives for it, and is flushed, not closed. Raises InvalidRequest, BodyTooLarge,
+    StorageFailed, and Cancelled when the client hangs up.
+    """
+    form = Form(field, max_files, max_bytes, open_file, on_bytes)
+    try:
+        await _read(request, form)
+    except (InvalidRequest, BodyTooLarge, StorageFailed):
+        await read_to_end(request)
+        raise
+    except ClientDisconnect as error:
+        raise Cancelled("The client hung up during the upload.") from error
+    return form
 
 
 async def read_to_end(request: Request) -> None:
@@ -68,22 +95,22 @@ async def read_to_end(request: Request) -> None:
             pass
 
 
-async def _read(request: Request, form: _Form, file: IO[bytes]) -> None:
-    boundary = _boundary(request)
+async def _read(request: Request, form: Form) -> None:
+    boundary = _boundary(request, form.field)
+    damaged = f"The multipart body is damaged or ends too early. {_how_to_send(form.field)}"
     try:
         parser = MultipartParser(boundary, form.callbacks())
         async for chunk in request.stream():
             parser.write(chunk)
             if form.unwritten:
-                await run_blocking(file.write, bytes(form.unwritten))
-                form.unwritten.clear()
-        await run_blocking(file.flush)
+                await run_blocking(form.write_out)
+        await run_blocking(form.flush)
     except FormParserError as error:
-        raise InvalidRequest("file", DAMAGED) from error
+        raise InvalidRequest(form.field, damaged) from error
     except OSError as error:
         raise StorageFailed("The upload could not be written to this server's disk; it may be full.") from error
     if not form.complete:
-        raise InvalidRequest("file", DAMAGED)
+        raise InvalidRequest(form.field, damaged)
 
 
 @dataclass(slots=True)
@@ -98,19 +125,43 @@ class _Part:
     value: bytearray = field(default_factory=bytearray)
 
 
-class _Form:
-    """Takes the parser's events. They are synchronous, so file bytes wait in `unwritten` for a thread to write them."""
+class Form:
+    """Takes the parser's events. They are synchronous, so file bytes wait for a thread to write them."""
 
-    def __init__(self, max_bytes: int) -> None:
+    def __init__(
+        self,
+        field: str,
+        max_files: int,
+        max_bytes: int,
+        open_file: Opener,
+        on_bytes: OnBytes | None,
+    ) -> None:
+        self.field = field
         self.fields: dict[str, list[str]] = {}
-        self.filename: str | None = None
+        """Values of the fields that are no files, by name, in order."""
+        self.filenames: list[str] = []
         self.complete = False
         """The closing boundary was there."""
-        self.unwritten = bytearray()
-        self._part = _Part()
+        self._max_files = max_files
         self._max_bytes = max_bytes
-        self._file_bytes = 0
+        self._open_file = open_file
+        self._on_bytes = on_bytes
+        self._part = _Part()
         self._parts = 0
+        self._files: list[IO[bytes]] = []
+        self._file_bytes = 0
+        self.unwritten: list[tuple[IO[bytes], bytes]] = []
+
+    def write_out(self) -> None:
+        """Write what has come. Raises OSError."""
+        for file, data in self.unwritten:
+            file.write(data)
+        self.unwritten.clear()
+
+    def flush(self) -> None:
+        """Raises OSError."""
+        for file in self._files:
+            file.flush()
 
     def callbacks(self) -> MultipartCallbacks:
         return {
@@ -128,7 +179,7 @@ class _Form:
         self._part = _Part()
         self._parts += 1
         if self._parts > MAX_FIELDS:
-            raise InvalidRequest("file", f"The form has more than {MAX_FIELDS} fields: send fewer.")
+            raise InvalidRequest(self.field, f"The form has more than {MAX_FIELDS} fields: send fewer.")
 
     def _header_field(self, data: bytes, start: int, end: int) -> None:
         self._part.header_name += data[start:end]
@@ -147,18 +198,24 @@ class _Form:
         part.is_file = b"filename" in options
         if not part.is_file:
             return
-        if part.name != "file":
-            raise InvalidRequest(part.name, f"The field {part.name[:40]!r} must not be a file. {HOW_TO_SEND}")
-        if self.filename is not None:
-            raise InvalidRequest("file", "The form has more than one file: send one a request.")
-        self.filename = _clean(options[b"filename"].decode(errors="replace"))
+        if part.name != self.field:
+            how = _how_to_send(self.field)
+            raise InvalidRequest(part.name, f"The field {part.name[:40]!r} must not be a file. {how}")
+        if len(self._files) == self._max_files:
+            many = "one file" if self._max_files == 1 else f"{self._max_files} files"
+            raise InvalidRequest(self.field, f"The form has more than {many}: send {many} a request.")
+        self.filenames.append(_clean(options[b"filename"].decode(errors="replace")))
+        self._files.append(self._open_file(self.filenames[-1]))
+        self._file_bytes = 0
 
     def _data(self, data: bytes, start: int, end: int) -> None:
         if self._part.is_file:
             self._file_bytes += end - start
             if self._file_bytes > self._max_bytes:
                 raise BodyTooLarge(self._max_bytes)
-            self.unwritten += data[start:end]
+            self.unwritten.append((self._files[-1], data[start:end]))
+            if self._on_bytes:
+                self._on_bytes(self.filenames[-1], data[start:end])
             return
         self._part.value += data[start:end]
         if len(self._part.value) > MAX_FIELD_BYTES:
@@ -173,24 +230,37 @@ class _Form:
         self.complete = True
 
 
-def _boundary(request: Request) -> bytes:
+def _boundary(request: Request, field: str) -> bytes:
     kind, options = parse_options_header(request.headers.get("content-type"))
     boundary = options.get(b"boundary")
     # A longer boundary than the RFC's 70 characters would only be there to slow the parser down.
     if kind != b"multipart/form-data" or not boundary or len(boundary) > 70:
         shown = request.headers.get("content-type", "none")[:60]
-        raise InvalidRequest("file", f"The body's Content-Type is {shown!r}. {HOW_TO_SEND}")
+        raise InvalidRequest(field, f"The body's Content-Type is {shown!r}. {_how_to_send(field)}")
     return boundary
+
+
+def _how_to_send(field: str) -> str:
+    return (
+        f"Send the {'recording' if field == 'file' else 'files'} as the field `{field}` of a multipart/form-data body."
+    )
 
 
 @contextlib.contextmanager
 def _temporary_file(folder: Path | None) -> Iterator[IO[bytes]]:
-    with tempfile.NamedTemporaryFile(dir=folder, prefix="upload-", delete=False) as file:
-        try:
-            yield file
-        finally:
-            # Whoever took the file over may have moved it away.
-            Path(file.name).unlink(missing_ok=True)
+    file = tempfile.NamedTemporaryFile(dir=folder, prefix="upload-", delete=False)  # noqa: SIM115 - closed below
+    try:
+        yield file
+    finally:
+        close(file)
+        # Whoever took the file over may have moved it away.
+        Path(file.name).unlink(missing_ok=True)
+
+
+def close(file: IO[bytes]) -> None:
+    """Close a file of a form that may have failed: what a full disk did not take is tried once more here."""
+    with contextlib.suppress(OSError):
+        file.close()
 
 
 def _clean(filename: str) -> str:
