@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager, suppress
 
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
+from starlette.routing import Mount
 
 from app import health
 from app.about import version
@@ -31,6 +32,8 @@ def create_app(studio: Studio) -> FastAPI:
     import gradio
 
     from app.ui.blocks import build_blocks
+    from app.ui.cache import gradio_cache
+    from app.ui.gate import GradioGate
     from app.ui.theme import mount_options
 
     settings = studio.settings
@@ -54,17 +57,25 @@ def create_app(studio: Studio) -> FastAPI:
         allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "Last-Event-ID"],
     )
     app.add_middleware(SiteGuard, hosts=settings.trusted_hosts, origins=settings.allowed_origins)
-    mounted: FastAPI = gradio.mount_gradio_app(
+    files = gradio_cache()
+    blocks = build_blocks(studio, files)
+    limit = settings.max_upload_mb * 2**20
+    gradio.mount_gradio_app(
         app,
-        build_blocks(studio),
+        blocks,
         path="/",
         show_error=False,
-        max_file_size=settings.max_upload_mb * 2**20,
+        max_file_size=limit,
         allowed_paths=[],
         enable_monitoring=False,
         **mount_options(),
     )
-    return mounted
+    mount = app.routes[-1]
+    assert isinstance(mount, Mount)
+    assert isinstance(mount.app, FastAPI)
+    install_error_handlers(mount.app)
+    mount.app = GradioGate(mount.app, blocks, files, max_upload_bytes=limit)
+    return app
 
 
 @asynccontextmanager

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from app.ui.files import is_upload
 from engines.errors import InvalidMedia, InvalidRequest
 
 
@@ -38,15 +37,13 @@ def flag(field: str, value: Any) -> bool:
 def uploaded(field: str, value: Any) -> tuple[Path, str] | None:
     """The file's path and the name that the client gave it; None for no file.
 
-    A client may write any path of this machine into the value, so only what came through the upload route is taken.
+    A file's value is one that `events.py` has found to be the caller's own.
     """
     if value is None:
         return None
-    path = value.get("path") if isinstance(value, dict) else None
-    if not isinstance(path, str) or "\x00" in path or not is_upload(path):
+    if not isinstance(value, dict) or "path" not in value:
         raise InvalidMedia(field, f"{field} must be an uploaded file: handle_file(path) in gradio_client.")
-    name = value.get("orig_name")
-    return Path(path), name if isinstance(name, str) and name else Path(path).name
+    return Path(value["path"]), value["orig_name"]
 
 
 def required(field: str, value: Any) -> tuple[Path, str]:

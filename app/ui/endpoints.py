@@ -23,7 +23,6 @@ from app.studio import Studio
 from app.ui import endpoint_values as sent
 from app.ui.avatar import DEFAULT_STRENGTH
 from app.ui.details import data_uris, details, file_values, words
-from app.ui.errors import plain_errors
 from app.ui.image_form import NO_PRESET
 from app.ui.owner import owner_of
 from app.ui.work import FRAME_SECONDS
@@ -198,18 +197,16 @@ def _add_presets(types: _Types, studio: Studio) -> None:
 def _add_jobs(types: _Types, studio: Studio) -> None:
     async def cancel(job_id: str, request: gr.Request = None) -> Details:
         """Cancel a job. It stops within one step; one that has ended stays as it is."""
-        with plain_errors(page=False):
-            wanted = sent.text("job_id", job_id)
-            return details(await run_blocking(studio.jobs.cancel, wanted, owner_of(request)))
+        wanted = sent.text("job_id", job_id)
+        return details(await run_blocking(studio.jobs.cancel, wanted, owner_of(request)))
 
     async def job(job_id: str, include_images: bool = False, request: gr.Request = None) -> tuple[Files, Details]:
         """A job as it is now, with its files; `include_images` puts the pictures into details.images as data URIs."""
-        with plain_errors(page=False):
-            found = await run_blocking(studio.jobs.get, sent.text("job_id", job_id), owner_of(request))
-            known = details(found)
-            if sent.flag("include_images", include_images):
-                known["images"] = await run_blocking(data_uris, studio, found)
-            return await run_blocking(file_values, studio, found), known
+        found = await run_blocking(studio.jobs.get, sent.text("job_id", job_id), owner_of(request))
+        known = details(found)
+        if sent.flag("include_images", include_images):
+            known["images"] = await run_blocking(data_uris, studio, found)
+        return await run_blocking(file_values, studio, found), known
 
     types.add(cancel, [types.job_id()], [types.details()], api_name="cancel")
     types.add(
@@ -249,12 +246,11 @@ async def _worked(
     studio: Studio, submit: Callable[[str], Job], request: gr.Request
 ) -> AsyncIterator[tuple[Job, Files]]:
     """Submit a job and give its snapshots, the last one with its files. Raises gr.Error with a plain sentence."""
-    with plain_errors(page=False):
-        owner = owner_of(request)
-        submitted = await run_blocking(submit, owner)
-        async for job in studio.jobs.watch(submitted.id, owner):
-            if job.final:
-                yield job.succeeded(), await run_blocking(file_values, studio, job)
-            else:
-                yield job, []
-                await asyncio.sleep(FRAME_SECONDS)
+    owner = owner_of(request)
+    submitted = await run_blocking(submit, owner)
+    async for job in studio.jobs.watch(submitted.id, owner):
+        if job.final:
+            yield job.succeeded(), await run_blocking(file_values, studio, job)
+        else:
+            yield job, []
+            await asyncio.sleep(FRAME_SECONDS)

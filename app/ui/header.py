@@ -11,7 +11,6 @@ import gradio as gr
 
 from app.lane import LaneState, LaneStatus
 from app.studio import Studio
-from app.ui.errors import plain_errors
 from app.ui.work import QUIET
 
 LOGO = Path(__file__).parent / "static" / "carrot.svg"
@@ -26,17 +25,16 @@ def header(studio: Studio) -> None:
         lights = gr.HTML(lights_html(studio, studio.jobs.status()), elem_id="lights")
 
     async def watch() -> AsyncIterator[str]:
-        with plain_errors():
-            shown = ""
-            while True:
-                lanes = studio.jobs.status()
-                now = lights_html(studio, lanes)
-                if now != shown:
-                    yield now
-                shown = now
-                if studio.jobs.draining or all(lane.state is not LaneState.LOADING for lane in lanes):
-                    return
-                await asyncio.sleep(LOOK_SECONDS)
+        shown = ""
+        while True:
+            lanes = studio.jobs.status()
+            now = lights_html(studio, lanes)
+            if now != shown:
+                yield now
+            shown = now
+            if studio.jobs.draining or all(lane.state is not LaneState.LOADING for lane in lanes):
+                return
+            await asyncio.sleep(LOOK_SECONDS)
 
     gr.on([gr.context.Context.root_block.load], watch, None, lights, **QUIET)
 

@@ -11,7 +11,6 @@ from app.concurrency import run_blocking
 from app.job_types import Job
 from app.studio import Studio
 from app.ui.again import FormValues, form_values
-from app.ui.errors import plain_errors
 from app.ui.files import served
 from app.ui.image_form import KEEP, NO_PRESET, ImageForm, seed_to_use
 from app.ui.image_results import ImageResults, picked_image, recent_jobs, shown_job
@@ -63,26 +62,21 @@ def _wire_results(tab: ImageTab, studio: Studio) -> None:
     view = tab.results
 
     async def pick(values: Values, event: gr.SelectData, request: gr.Request) -> Updates:
-        with plain_errors():
-            job = await run_blocking(studio.jobs.get, values[view.shown], owner_of(request))
-            number = int(event.index)
-            path = await run_blocking(served, studio, job, (job.result or {})["images"][number]["file_id"])
-            return picked_image(view, job, number, path)
+        job = await run_blocking(studio.jobs.get, values[view.shown], owner_of(request))
+        number = int(event.index)
+        path = await run_blocking(served, studio, job, (job.result or {})["images"][number]["file_id"])
+        return picked_image(view, job, number, path)
 
     async def open_recent(values: Values, event: gr.SelectData, request: gr.Request) -> Updates:
-        with plain_errors():
-            job = await run_blocking(studio.jobs.get, values[view.recent_ids][int(event.index)], owner_of(request))
-            return await run_blocking(shown_job, view, studio, job)
+        job = await run_blocking(studio.jobs.get, values[view.recent_ids][int(event.index)], owner_of(request))
+        return await run_blocking(shown_job, view, studio, job)
 
     async def use_again(values: Values, request: gr.Request) -> Updates:
-        with plain_errors():
-            job = await run_blocking(studio.jobs.get, values[view.shown], owner_of(request))
-            again = form_values(job, values[view.picked], studio.presets, tab.form.kind, studio.image.info)
-            if again.had_photo:
-                gr.Info(
-                    "The photo itself is not kept: add it again for the same picture.", title="One thing is missing"
-                )
-            return {**_refill_common(tab.form, again), **tab.refill(again)}
+        job = await run_blocking(studio.jobs.get, values[view.shown], owner_of(request))
+        again = form_values(job, values[view.picked], studio.presets, tab.form.kind, studio.image.info)
+        if again.had_photo:
+            gr.Info("The photo itself is not kept: add it again for the same picture.", title="One thing is missing")
+        return {**_refill_common(tab.form, again), **tab.refill(again)}
 
     view.gallery.select(pick, {view.shown}, view.components, **QUIET)
     view.recent.select(open_recent, {view.recent_ids}, view.components, **QUIET)

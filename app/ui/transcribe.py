@@ -10,7 +10,6 @@ import gradio as gr
 from app.concurrency import run_blocking
 from app.job_types import Job
 from app.studio import Studio
-from app.ui.errors import plain_errors
 from app.ui.owner import owner_of
 from app.ui.transcript_view import (
     TranscriptView,
@@ -98,10 +97,9 @@ def _wire(tab: TranscribeTab, studio: Studio) -> None:
         return _submit(tab, studio, values, owner), cleared(view)
 
     async def open_recent(values: Values, event: gr.SelectData, request: gr.Request) -> Updates:
-        with plain_errors():
-            job_id = values[view.recent_ids][int(event.index[0])]
-            job = await run_blocking(studio.jobs.get, job_id, owner_of(request))
-            return await run_blocking(shown_transcript, view, studio, job)
+        job_id = values[view.recent_ids][int(event.index[0])]
+        job = await run_blocking(studio.jobs.get, job_id, owner_of(request))
+        return await run_blocking(shown_transcript, view, studio, job)
 
     work = Work(
         tab.controls,

@@ -12,7 +12,6 @@ import gradio as gr
 from app.concurrency import run_blocking
 from app.job_types import Job, JobNotFound, JobState
 from app.jobs import Jobs
-from app.ui.errors import plain_errors
 from app.ui.owner import owner_of
 from app.ui.progress import ended_html, progress_html
 
@@ -77,27 +76,24 @@ def wire_work(
     buttons = work.controls
 
     async def start(values: Values, request: gr.Request) -> AsyncIterator[Updates]:
-        with plain_errors():
-            owner = owner_of(request)
-            job, updates = await run_blocking(work.submit, values, owner)
-            yield {**updates, buttons.running: job.id}
-            async for updates in _follow(work, jobs, job.id, owner, at_end={}):
-                yield updates
+        owner = owner_of(request)
+        job, updates = await run_blocking(work.submit, values, owner)
+        yield {**updates, buttons.running: job.id}
+        async for updates in _follow(work, jobs, job.id, owner, at_end={}):
+            yield updates
 
     async def resume(values: Values, request: gr.Request) -> AsyncIterator[Updates]:
-        with plain_errors():
-            owner = owner_of(request)
-            yield await run_blocking(work.recent, owner)
-            job_id = values[buttons.running]
-            if job_id and await run_blocking(_known, jobs, job_id, owner):
-                async for updates in _follow(work, jobs, job_id, owner, at_end=buttons.busy(False)):
-                    yield updates
+        owner = owner_of(request)
+        yield await run_blocking(work.recent, owner)
+        job_id = values[buttons.running]
+        if job_id and await run_blocking(_known, jobs, job_id, owner):
+            async for updates in _follow(work, jobs, job_id, owner, at_end=buttons.busy(False)):
+                yield updates
 
     async def stop(values: Values, request: gr.Request) -> Updates:
-        with plain_errors():
-            if job_id := values[buttons.running]:
-                await run_blocking(jobs.cancel, job_id, owner_of(request))
-            return {buttons.cancel: gr.Button(interactive=False)}
+        if job_id := values[buttons.running]:
+            await run_blocking(jobs.cancel, job_id, owner_of(request))
+        return {buttons.cancel: gr.Button(interactive=False)}
 
     everything = [*outputs, buttons.go, buttons.cancel, buttons.running]
     started = gr.on(triggers, start, inputs, everything, trigger_mode="once", **QUIET)
