@@ -6,12 +6,15 @@ import base64
 import binascii
 import hashlib
 import hmac
+import math
 
 from starlette.datastructures import Headers
+from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.api.errors import problem
 from app.linger import answer_unread
+from app.throttle import Throttle
 
 LOCAL_OWNER = "local"
 """Owner of all work where no tokens are set, which is allowed on this machine only."""
@@ -26,27 +29,33 @@ class BearerAuth:
     A browser cannot send that by itself, so the token is also taken as the password of HTTP Basic (any user name),
     which browsers ask for. Without tokens everybody may call. Sets `request.state.owner` to a name for the caller that
     does not reveal the token, so that jobs belong to who made them.
+
+    Who shows too many wrong tokens is answered 429 for a while. A right one is let in even then: many callers may share
+    an address (a proxy's, a tunnel's) with the one who guesses, and guessing does not find 16 random characters.
     """
 
     def __init__(self, app: ASGIApp, *, tokens: frozenset[str], exempt: frozenset[str] = frozenset()) -> None:
         self._app = app
         self._digests = tuple(_digest(token.encode()) for token in tokens)
         self._exempt = exempt
+        self._throttle = Throttle()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
-        owner = self._owner(Headers(scope=scope)) if self._digests else LOCAL_OWNER
+        token = _token(Headers(scope=scope).get("authorization", ""))
+        owner = self._owner(token) if self._digests else LOCAL_OWNER
         if owner is None and scope["path"] not in self._exempt:
-            await _refuse(scope, receive, send)
+            # Who shows none guesses nothing: a browser does so before it asks its user.
+            wait = 0.0 if token is None else self._throttle.failed(scope["client"][0] if scope.get("client") else "")
+            await _refuse(wait, scope, receive, send)
             return
         # The server may share one state dict among all requests of the app: never write into that one.
         scope["state"] = {**scope.get("state", {}), "owner": owner}
         await self._app(scope, receive, send)
 
-    def _owner(self, headers: Headers) -> str | None:
-        token = _token(headers.get("authorization", ""))
+    def _owner(self, token: bytes | None) -> str | None:
         if token is None:
             return None
         digest = _digest(token)
@@ -68,18 +77,32 @@ def _token(authorization: str) -> bytes | None:
     return None
 
 
-async def _refuse(scope: Scope, receive: Receive, send: Send) -> None:
+async def _refuse(wait: float, scope: Scope, receive: Receive, send: Send) -> None:
     if scope["type"] == "websocket":
         await send({"type": "websocket.close", "code": POLICY_VIOLATION})
         return
-    response = problem(
+    await answer_unread(_too_many(wait) if wait else _unauthorized(), scope, receive, send)
+
+
+def _unauthorized() -> JSONResponse:
+    return problem(
         401,
         "unauthorized",
         "This server wants a token: send the header Authorization: Bearer TOKEN with one of STUDIO_API_TOKENS.",
         "Authorization",
         {"WWW-Authenticate": 'Basic realm="Carrot Studio: token as password", Bearer'},
     )
-    await answer_unread(response, scope, receive, send)
+
+
+def _too_many(wait: float) -> JSONResponse:
+    seconds = math.ceil(wait)
+    return problem(
+        429,
+        "too_many_wrong_tokens",
+        f"Too many wrong tokens came from this address. Check the token, and try again in {seconds} s.",
+        "Authorization",
+        {"Retry-After": str(seconds)},
+    )
 
 
 def _digest(token: bytes) -> bytes:
