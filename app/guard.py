@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlsplit
+
 from starlette.datastructures import Headers
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 class SiteGuard:
     """Refuses foreign Host headers (DNS rebinding) and requests that another site's page made the browser send.
 
-    A browser marks the latter with `Sec-Fetch-Site: cross-site`; programs send no such header. `hosts` are names, or
-    `*.name` for all below one; `origins` are the pages that may call from a browser, as in CORS.
+    A browser marks the latter with `Origin`, and where it talks to a secure address with `Sec-Fetch-Site: cross-site`
+    too; programs send neither. `hosts` are names, or `*.name` for all below one; `origins` are the pages that may call
+    from a browser, as in CORS. Our own page's origin is this server's address as the browser knows it, the Host.
     """
 
     def __init__(self, app: ASGIApp, *, hosts: tuple[str, ...], origins: tuple[str, ...]) -> None:
@@ -33,13 +37,19 @@ class SiteGuard:
         await self._app(scope, receive, send)
 
     def _problem(self, headers: Headers, method: str) -> dict[str, dict[str, str]] | None:
-        host = _host_name(headers.get("host", ""))
+        address = headers.get("host", "")
+        host = _host_name(address)
         if host not in self._hosts and not host.endswith(self._suffixes):
             return _error("Host", f"Host {host!r} is not served here. Add it to STUDIO_ALLOWED_HOSTS if it should be.")
+        origin = headers.get("origin")
+        if origin in self._origins:
+            return None
         cross = headers.get("sec-fetch-site") == "cross-site" and method not in SAFE_METHODS
-        if cross and headers.get("origin") not in self._origins:
-            origin = headers.get("origin", "")
-            return _error("Origin", f"Pages of {origin!r} may not call this server. Add it to STUDIO_ALLOWED_ORIGINS.")
+        # A preflight is CORS's to answer, and does nothing else.
+        foreign = origin is not None and method != "OPTIONS" and not _is_same_address(origin, address)
+        if cross or foreign:
+            shown = (origin or "")[:100]
+            return _error("Origin", f"Pages of {shown!r} may not call this server. Add it to STUDIO_ALLOWED_ORIGINS.")
         return None
 
 
@@ -47,6 +57,17 @@ def _host_name(host: str) -> str:
     """The Host header without its port, lower case; IPv6 addresses keep their brackets."""
     name, separator, port = host.lower().rpartition(":")
     return name if separator and port.isdigit() and not name.endswith(":") else host.lower()
+
+
+def _is_same_address(origin: str, host: str) -> bool:
+    """Whether both name one host and port. Schemes may differ: before a TLS proxy only the browser speaks https."""
+    try:
+        page = urlsplit(origin)
+        default = DEFAULT_PORTS[page.scheme]
+        here = urlsplit(f"{page.scheme}://{host}")
+        return page.hostname == here.hostname and (page.port or default) == (here.port or default)
+    except (KeyError, ValueError):  # null, or no address
+        return False
 
 
 def _error(field: str, message: str) -> dict[str, dict[str, str]]:

@@ -14,10 +14,12 @@ from starlette.routing import Mount
 from app import health
 from app.about import version
 from app.api import jobs, legacy, openai
+from app.api.docs import add_docs
 from app.api.errors import install_error_handlers
 from app.auth import BearerAuth
 from app.concurrency import run_blocking
 from app.guard import SiteGuard
+from app.headers import SecurityHeaders
 from app.limits import BodyLimit
 from app.studio import Studio
 
@@ -34,7 +36,7 @@ def create_app(studio: Studio) -> FastAPI:
     from app.ui.blocks import build_blocks
     from app.ui.cache import gradio_cache
     from app.ui.gate import GradioGate
-    from app.ui.theme import mount_options
+    from app.ui.theme import mount_options, page_script
 
     settings = studio.settings
     app = FastAPI(
@@ -42,11 +44,14 @@ def create_app(studio: Studio) -> FastAPI:
         version=version(),
         description="Avatars, hero images and transcription. The page is at `/`, Gradio's own API at `/?view=api`.",
         lifespan=lambda _: _run(studio),
+        docs_url=None,
+        redoc_url=None,
     )
     app.state.studio = studio
     install_error_handlers(app)
     for router in (health.router, legacy.router, openai.router, jobs.router):
         app.include_router(router)
+    add_docs(app)
     # Added last is asked first: host, then CORS, then who calls, then how much.
     app.add_middleware(BodyLimit, max_bytes=settings.max_upload_mb * 2**20)
     app.add_middleware(BearerAuth, tokens=settings.tokens, exempt=frozenset({"/health/live"}))
@@ -57,6 +62,7 @@ def create_app(studio: Studio) -> FastAPI:
         allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "Last-Event-ID"],
     )
     app.add_middleware(SiteGuard, hosts=settings.trusted_hosts, origins=settings.allowed_origins)
+    app.add_middleware(SecurityHeaders, scripts=(page_script(),))
     files = gradio_cache()
     blocks = build_blocks(studio, files)
     limit = settings.max_upload_mb * 2**20

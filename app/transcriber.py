@@ -144,7 +144,8 @@ def create_service(engine: SpeechEngine, options: ServiceOptions | None = None) 
             loading.cancel()
             await run_blocking(engine.close)
 
-    app = FastAPI(title="Carrot Studio transcription", lifespan=lifespan)
+    # No page of documentation: FastAPI's would load its scripts from another host. /openapi.json is there.
+    app = FastAPI(title="Carrot Studio transcription", lifespan=lifespan, docs_url=None, redoc_url=None)
     app.state.service = service
     install_error_handlers(app)
     _add_health(app, service)

@@ -18,7 +18,7 @@ def mount_options() -> dict[str, Any]:
     return {
         "theme": theme(),
         "css": style_sheet(),
-        "head": f"<style>{_static('head.css')}</style><script>{_static('queue.js')}{_static('page.js')}</script>",
+        "head": f"<style>{_static('head.css')}</style><script>{page_script()}</script>",
         "favicon_path": str(STATIC / "carrot.svg"),
         "footer_links": ["api"],
         # Gradio would keep every run's inputs in the browser's storage.
@@ -26,6 +26,11 @@ def mount_options() -> dict[str, Any]:
         "ssr_mode": False,
         "pwa": False,
     }
+
+
+def page_script() -> str:
+    """The script that the page puts into its head."""
+    return _static("queue.js") + _static("page.js")
 
 
 def theme() -> gr.themes.Base:

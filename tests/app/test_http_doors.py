@@ -99,11 +99,46 @@ def test_a_foreign_host_header_is_refused(served: Served, host: str) -> None:
     assert "STUDIO_ALLOWED_HOSTS" in answer.json()["error"]["message"]
 
 
-def test_another_sites_page_cannot_make_the_browser_work_here(served: Served) -> None:
-    cross = {"Sec-Fetch-Site": "cross-site", "Origin": "https://evil.example"}
-    answer = served.http.post("/generate", content='{"prompt": "x"}', headers=cross)
+FOREIGN = ["https://evil.example", "http://localhost:3000", "http://127.0.0.1:1", "http://localhost", "null", "x", ""]
+
+
+@pytest.mark.parametrize("origin", FOREIGN)
+@pytest.mark.parametrize(
+    "path", ["/generate", "/gradio_api/queue/join", "/gradio_api/upload", "/v1/images/generations"]
+)
+def test_another_sites_page_cannot_make_the_browser_work_here(served: Served, path: str, origin: str) -> None:
+    """Browsers send Sec-Fetch-Site to secure addresses only; Origin goes with every such request."""
+    answer = served.http.post(path, content='{"prompt": "x"}', headers={"Origin": origin})
     assert answer.status_code == 403
+    assert answer.json()["error"]["field"] == "Origin"
+    assert "STUDIO_ALLOWED_ORIGINS" in answer.json()["error"]["message"]
     assert "access-control-allow-origin" not in answer.headers
+
+
+def test_another_sites_page_without_an_origin_is_known_by_the_browsers_word(served: Served) -> None:
+    answer = served.http.post("/generate", json={"prompt": "x"}, headers={"Sec-Fetch-Site": "cross-site"})
+    assert answer.status_code == 403
+
+
+def test_another_sites_page_reads_nothing(served: Served) -> None:
+    assert served.http.get("/health", headers={"Origin": "https://evil.example"}).status_code == 403
+    preflight = {"Origin": "https://evil.example", "Access-Control-Request-Method": "POST"}
+    assert served.http.options("/generate", headers=preflight).status_code == 400
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_the_studios_own_page_works_behind_a_tunnel_and_behind_tls(served: Served, scheme: str) -> None:
+    for host in ("localhost:7861", "127.0.0.1:80", "localhost"):
+        headers = {"Host": host, "Origin": f"{scheme}://{host}"}
+        assert served.http.post("/generate", json={"prompt": "x"}, headers=headers).status_code == 200, host
+
+
+def test_an_allowed_page_may_call(tmp_path: Path) -> None:
+    for served in serve(tmp_path, allowed_origins=["https://app.example.com"]):
+        headers = {"Origin": "https://app.example.com", "Sec-Fetch-Site": "cross-site"}
+        answer = served.http.post("/generate", json={"prompt": "x"}, headers=headers)
+        assert answer.status_code == 200
+        assert answer.headers["access-control-allow-origin"] == "https://app.example.com"
 
 
 def test_health_tells_loading_healthy_and_draining(tmp_path: Path) -> None:

@@ -1,0 +1,90 @@
+"""What browsers must not do with our answers: guess types, show the page in a frame, load or run what is not ours."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+INLINE_SCRIPT = re.compile(rb"<script(?![^>]*\ssrc=)[^>]*>(.*?)</script>", re.DOTALL | re.IGNORECASE)
+
+ALWAYS = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    # Not no-referrer, with which browsers send "Origin: null" even to our own pages' server.
+    "Referrer-Policy": "same-origin",
+}
+
+# Gradio sets styles on elements, and makes functions of the text of its HTML components; a script or a handler that
+# somebody's words might bring into the page needs neither, and does not run. What a form holds before it is sent has
+# data: and blob: addresses, and the recorder's scripts are blobs.
+POLICY = (
+    "default-src 'self'; "
+    "script-src 'self' 'unsafe-eval' blob: {inline}; "
+    "style-src 'self' 'unsafe-inline'; "
+    "img-src 'self' data: blob:; "
+    "media-src 'self' data: blob:; "
+    "font-src 'self' data:; "
+    "connect-src 'self' data: blob:; "
+    "worker-src 'self' blob:; "
+    "object-src 'none'; "
+    "base-uri 'self'; "
+    "form-action 'self'; "
+    "frame-ancestors 'none'"
+)
+
+
+class SecurityHeaders:
+    """ASGI middleware that adds them to every answer, and to pages a Content-Security-Policy.
+
+    A page may run the scripts of this server and those that it has inside as it leaves here, known by their SHA-256
+    (CSP Level 3, section 2.3.1); `scripts` are texts of further ones that the page puts into itself.
+    """
+
+    def __init__(self, app: ASGIApp, *, scripts: tuple[str, ...] = ()) -> None:
+        self._app = app
+        self._known = [_source(script.encode()) for script in scripts]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        await self._app(scope, receive, _Answer(send, self._known).send)
+
+
+class _Answer:
+    """One answer on its way out. A page is held until it is whole, because its scripts must be known before it."""
+
+    def __init__(self, send: Send, known: list[str]) -> None:
+        self._send = send
+        self._known = known
+        self._start: Message | None = None
+        self._page = bytearray()
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            headers = MutableHeaders(scope=message)
+            for name, value in ALWAYS.items():
+                headers.setdefault(name, value)
+            if headers.get("content-type", "").startswith("text/html"):
+                self._start = message
+                return
+        elif self._start is not None:
+            self._page += message.get("body", b"")
+            if message.get("more_body"):
+                return
+            MutableHeaders(scope=self._start)["Content-Security-Policy"] = self._policy()
+            await self._send(self._start)
+            message = {**message, "body": bytes(self._page)}
+        await self._send(message)
+
+    def _policy(self) -> str:
+        inline = [_source(script) for script in INLINE_SCRIPT.findall(self._page)]
+        return POLICY.format(inline=" ".join([*self._known, *inline]))
+
+
+def _source(script: bytes) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(script).digest()).decode()}'"
