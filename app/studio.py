@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -13,13 +13,16 @@ from typing import Any
 from PIL.PngImagePlugin import PngInfo
 
 from app.job_types import Job
-from app.jobs import JobContext, Jobs, new_job_id
+from app.jobs import JobContext, Jobs, Work, new_job_id
 from app.presets import Presets
 from app.settings import Settings
 from app.stores.media import MediaStore
 from engines.protocols import ImageEngine, SpeechEngine
 from engines.speech.captions import to_srt, to_vtt
 from engines.types import GeneratedImage, ImageRequest, Segment, TranscribeRequest, Transcript, Word
+
+_Task = tuple[dict[str, Any], Work]
+"""A job's public request and what it does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,19 +52,24 @@ class Studio:
     def submit_speech(self, request: TranscribeRequest, *, owner: str, idempotency_key: str | None = None) -> Job:
         """The file is copied, so the caller's own may go afterwards. Raises as `submit_image` does."""
         self.speech.check(request)
+
+        def task(copy: Path, sha256: str) -> _Task:
+            own = replace(request, path=str(copy))
+            public = {"filename": request.filename, "language": request.language, "sha256": sha256}
+            return public, lambda context: _transcribe(self.speech, own, context)
+
+        return self._submit_file("speech", Path(request.path), task, owner, idempotency_key)
+
+    def _submit_file(
+        self, kind: str, file: Path, task: Callable[[Path, str], _Task], owner: str, idempotency_key: str | None
+    ) -> Job:
+        """Submit work on a copy of `file`, which lasts as long as the job. `task` gets the copy and its SHA-256."""
         job_id = new_job_id()
-        upload = self.media.adopt_upload(Path(request.path), job_id)
-        own = TranscribeRequest(str(upload), request.filename, request.language)
+        upload = self.media.adopt_upload(file, job_id)
         job: Job | None = None
         try:
-            job = self.jobs.submit(
-                "speech",
-                {"filename": request.filename, "language": request.language, "sha256": _sha256(upload)},
-                lambda context: _transcribe(self.speech, own, context),
-                owner=owner,
-                idempotency_key=idempotency_key,
-                job_id=job_id,
-            )
+            public, work = task(upload, _sha256(upload))
+            job = self.jobs.submit(kind, public, work, owner=owner, idempotency_key=idempotency_key, job_id=job_id)
         finally:
             if job is None or job.id != job_id:
                 self.media.discard_upload(job_id)
