@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 from app.presets import ASPECTS, Preset, did_you_mean
@@ -29,7 +30,7 @@ def image_request(
     num_inference_steps: int | None = None,
     guidance_scale: float | None = None,
     sampler: str | None = None,
-    init_image: bytes | None = None,
+    init_image: Path | None = None,
     strength: float | None = None,
 ) -> ImageRequest:
     """One request of a preset (or of none) and the fields that were given; None means not given.

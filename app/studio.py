@@ -39,15 +39,22 @@ class Studio:
     def submit_image(
         self, request: ImageRequest, *, owner: str, preset: str | None = None, idempotency_key: str | None = None
     ) -> Job:
-        """Raises InvalidRequest, QueueFull, Draining, IdempotencyConflict, StorageFailed."""
+        """A photo is copied, so the caller's own file may go afterwards.
+
+        Raises InvalidRequest, QueueFull, Draining, IdempotencyConflict, StorageFailed.
+        """
         self.image.check(request)
-        return self.jobs.submit(
-            "image",
-            public_image_request(request, preset),
-            lambda context: _make_images(self.image, request, preset, context),
-            owner=owner,
-            idempotency_key=idempotency_key,
-        )
+
+        def task(own: ImageRequest) -> _Task:
+            return public_image_request(own, preset), lambda context: _make_images(self.image, own, preset, context)
+
+        if request.init_image is None:
+            return self.jobs.submit("image", *task(request), owner=owner, idempotency_key=idempotency_key)
+
+        def with_photo(copy: Path, sha256: str) -> _Task:
+            return task(replace(request, init_image=copy, init_image_sha256=sha256))
+
+        return self._submit_file("image", request.init_image, with_photo, owner, idempotency_key)
 
     def submit_speech(self, request: TranscribeRequest, *, owner: str, idempotency_key: str | None = None) -> Job:
         """The file is copied, so the caller's own may go afterwards. Raises as `submit_image` does."""
@@ -79,8 +86,7 @@ class Studio:
 def public_image_request(request: ImageRequest, preset: str | None) -> dict[str, Any]:
     """The request as it is stored and shown: JSON types, the start picture only as its hash."""
     public = asdict(request)
-    photo = public.pop("init_image")
-    public["init_image_sha256"] = None if photo is None else hashlib.sha256(photo).hexdigest()
+    del public["init_image"]
     public["preset"] = preset
     return public
 

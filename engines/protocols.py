@@ -27,12 +27,15 @@ class ImageEngine(Protocol):
         """Read the weights onto the device. Blocking, idempotent. Raises ModelMissing, ModelInvalid, OutOfMemory."""
 
     def check(self, request: ImageRequest) -> None:
-        """Raise InvalidRequest if this model cannot serve the request. Cheap; safe before `load`, on any thread."""
+        """Raise InvalidRequest if this model cannot serve the request. Cheap; safe before `load`, on any thread.
+
+        Of a photo it reads the header only: what is damaged behind it is InvalidMedia from `generate`.
+        """
 
     def generate(self, request: ImageRequest, on_progress: ProgressCallback, cancel: Event) -> ImageResult:
         """Make the pictures. Looks at `cancel` at every step and raises Cancelled; frees its memory in every case.
 
-        Raises InvalidRequest, Cancelled, OutOfMemory, ModelMissing.
+        Raises InvalidRequest, InvalidMedia, Cancelled, OutOfMemory, ModelMissing.
         """
 
     def close(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from PIL import Image
@@ -38,8 +39,10 @@ class ImageRequest:
     """A name of `engines.sdxl.samplers`, e.g. dpmpp_2m_karras, euler, euler_a."""
     seed: int | None = None
     count: int = 1
-    init_image: bytes | None = field(default=None, repr=False)
-    """An encoded picture (PNG, JPEG, WebP) to start from: image to image."""
+    init_image: Path | None = None
+    """A picture file (PNG, JPEG, WebP) on this machine to start from: image to image. It must stay until the end."""
+    init_image_sha256: str | None = None
+    """The file's hash in hexadecimal digits, if it is known: recipes tell it."""
     strength: float = 0.6
     """How far from `init_image`, 0 < strength <= 1; only with `init_image`."""
 

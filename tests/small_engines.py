@@ -10,13 +10,13 @@ import colorsys
 import time
 import wave
 from dataclasses import dataclass, field
-from io import BytesIO
 from pathlib import Path
 from threading import Event
 
-from PIL import Image, ImageColor, ImageDraw, UnidentifiedImageError
+from PIL import Image, ImageColor, ImageDraw
 
 from engines.errors import Cancelled, InvalidMedia, InvalidRequest
+from engines.sdxl.photo import check_photo, load_photo
 from engines.types import (
     MAX_COUNT,
     MAX_PROMPT_CHARS,
@@ -95,7 +95,7 @@ class BlobEngine:
         if not 0 < request.strength <= 1:
             raise InvalidRequest("strength", "strength must be more than 0 and at most 1.")
         if request.init_image is not None:
-            _open(request.init_image)
+            check_photo(request.init_image)
 
     def generate(self, request: ImageRequest, on_progress: ProgressCallback, cancel: Event) -> ImageResult:
         self.check(request)
@@ -104,11 +104,12 @@ class BlobEngine:
         try:
             started = time.monotonic()
             steps = request.num_inference_steps or self.steps
+            colour = background(request, cancel)
             for step in range(1, steps + 1):
                 self._step(cancel, last=step == steps)
                 on_progress(Progress("denoise", step, steps, step / steps))
             first = int(time.time_ns() % MAX_SEED) if request.seed in (None, -1) else request.seed or 0
-            images = tuple(self._image(request, (first + i) % (MAX_SEED + 1), steps) for i in range(request.count))
+            images = tuple(self._image(request, colour, (first + i) % (MAX_SEED + 1)) for i in range(request.count))
             return ImageResult(images, time.monotonic() - started)
         finally:
             self._inside -= 1
@@ -123,9 +124,9 @@ class BlobEngine:
             if cancel.is_set():
                 raise Cancelled
 
-    def _image(self, request: ImageRequest, seed: int, steps: int) -> GeneratedImage:
+    def _image(self, request: ImageRequest, colour: tuple[int, int, int], seed: int) -> GeneratedImage:
         width, height = request.width // 4, request.height // 4
-        image = Image.new("RGB", (width, height), background(request))
+        image = Image.new("RGB", (width, height), colour)
         radius = min(width, height) // 4
         box = (width // 2 - radius, height // 2 - radius, width // 2 + radius, height // 2 + radius)
         ImageDraw.Draw(image).ellipse(box, fill=disc_colour(seed))
@@ -135,7 +136,7 @@ class BlobEngine:
             "seed": seed,
             "width": request.width,
             "height": request.height,
-            "num_inference_steps": steps,
+            "num_inference_steps": request.num_inference_steps or self.steps,
             "guidance_scale": request.guidance_scale or self.info.guidance_scale,
             "sampler": request.sampler or self.info.sampler,
             "model": self.info.name,
@@ -150,23 +151,16 @@ def disc_colour(seed: int) -> tuple[int, int, int]:
     return round(red * 255), round(green * 255), round(blue * 255)
 
 
-def background(request: ImageRequest) -> tuple[int, int, int]:
+def background(request: ImageRequest, cancel: Event) -> tuple[int, int, int]:
     """The photo's mean colour, or the first colour word of the prompt, or grey."""
     if request.init_image is not None:
-        pixel = _open(request.init_image).convert("RGB").resize((1, 1)).getpixel((0, 0))
+        pixel = load_photo(request.init_image, 64, 64, cancel).resize((1, 1)).getpixel((0, 0))
         assert isinstance(pixel, tuple)
         return int(pixel[0]), int(pixel[1]), int(pixel[2])
     words = request.prompt.lower().replace(",", " ").split()
     name = next((word for word in words if word in COLOURS), "gray")
     red, green, blue = ImageColor.getrgb(name)[:3]
     return red, green, blue
-
-
-def _open(data: bytes) -> Image.Image:
-    try:
-        return Image.open(BytesIO(data))
-    except UnidentifiedImageError as error:
-        raise InvalidMedia("photo", "The photo cannot be read as a picture. Send a PNG, JPEG or WebP.") from error
 
 
 @dataclass(slots=True)

@@ -47,7 +47,7 @@ def avatar_tab(studio: Studio) -> None:
         chosen = studio.presets.get("avatar", preset_id) if preset_id else None
         fields = form.common(values, seed)
         if values[photo]:
-            fields |= {"init_image": Path(values[photo]).read_bytes(), "strength": values[strength]}
+            fields |= {"init_image": Path(values[photo]), "strength": values[strength]}
         return image_request(chosen, studio.image.info, prompt=values[prompt] or "", **fields), preset_id
 
     def refill(again: FormValues) -> Updates:

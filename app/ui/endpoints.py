@@ -80,7 +80,7 @@ def _add_avatar(types: _Types, studio: Studio) -> None:
 
         def submit(owner: str) -> Job:
             file = sent.uploaded("photo", photo)
-            start = {} if file is None else {"init_image": file[0].read_bytes()}
+            start = {} if file is None else {"init_image": file[0]}
             fields = start | ({"strength": sent.number("photo_strength", photo_strength)} if file else {})
             words = sent.text("prompt", prompt)
             return _submit_image(studio, owner, "avatar", preset, words, negative_prompt, seed, count, fields)

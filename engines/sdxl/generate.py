@@ -18,7 +18,7 @@ from engines.errors import InvalidRequest
 from engines.sdxl import prompt
 from engines.sdxl.load import Loaded
 from engines.sdxl.memory import out_of_memory_as
-from engines.sdxl.photo import cover, read_photo
+from engines.sdxl.photo import cover, load_photo
 from engines.sdxl.plan import Plan
 from engines.sdxl.progress import Meter
 from engines.sdxl.samplers import make_scheduler
@@ -36,14 +36,14 @@ LEAST_STRENGTH = 0.002
 
 
 def generate(loaded: Loaded, plan: Plan, on_progress: ProgressCallback, cancel: Event) -> ImageResult:
-    """Make all pictures of a plan. Raises Cancelled, OutOfMemory, InvalidRequest."""
+    """Make all pictures of a plan. Raises Cancelled, OutOfMemory, InvalidRequest, InvalidMedia."""
     started = time.monotonic()
     batches = list(_batches(plan))
     meter = Meter(on_progress, cancel, len(batches), len(plan.seeds))
     meter.check()
     with torch.inference_mode(), out_of_memory_as(_remedy(loaded, plan)):
         words = encode_words(loaded, plan)
-        photo = encode_photo(loaded, plan)
+        photo = encode_photo(loaded, plan, cancel)
         meter.encoded()
         latents = [
             denoise(loaded, plan, words, photo, seeds, partial(meter.stepped, batch))
@@ -74,7 +74,7 @@ def encode_words(loaded: Loaded, plan: Plan) -> prompt.Conditioning:
     return prompt.encode(loaded.compel, request.prompt, request.negative_prompt, guided=plan.guidance > 1)
 
 
-def encode_photo(loaded: Loaded, plan: Plan) -> torch.Tensor | None:
+def encode_photo(loaded: Loaded, plan: Plan, cancel: Event) -> torch.Tensor | None:
     """The photo's latents, 1 x channels x height x width, or None without one.
 
     Our own, since diffusers' takes every VAE to have 4 channels. The most likely latents, not a sample: the photo adds
@@ -83,7 +83,7 @@ def encode_photo(loaded: Loaded, plan: Plan) -> torch.Tensor | None:
     if plan.request.init_image is None:
         return None
     vae = loaded.vae
-    photo = cover(read_photo(plan.request.init_image), *plan.rendered)
+    photo = load_photo(plan.request.init_image, *plan.rendered, cancel)
     pixels = VaeImageProcessor(vae_scale_factor=loaded.pixels_per_latent).preprocess(photo)
     latents: torch.Tensor = vae.encode(pixels.to(loaded.device, vae.dtype)).latent_dist.mode()
     mean, scale = _latent_scale(vae, latents)

@@ -1,38 +1,69 @@
-"""The picture that a request starts from: decoded with limits, upright, without transparency."""
+"""The picture that a request starts from: its limits, and its decoding at the size needed, one at a time."""
 
 from __future__ import annotations
 
-import io
+import math
+import os
+import stat
+import struct
+from pathlib import Path
+from threading import Event, Lock
+from typing import BinaryIO
 
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps
 
-from engines.errors import InvalidMedia
-
-FORMATS = ("PNG", "JPEG", "WEBP")
+from engines.errors import Cancelled, InvalidMedia
+from engines.sdxl.photo_file import PhotoHeader, read_header, without_extras
 
 MAX_PHOTO_PIXELS = 64_000_000
-"""Above a phone's 50 megapixels; decoded it takes 256 MB."""
+"""Above a phone's 50 megapixels; decoded it takes 256 MB. On the way there a progressive JPEG takes up to 0.7 GB and a
+WebP 1 GB, since their decoders hold the picture several times."""
+
+MAX_PHOTO_BYTES = 64 * 2**20
+"""Of the encoded file. A photo of 50 megapixels has 15 to 30 MB; a decoder may hold the whole file in memory."""
+
+WHOLE_PIXELS = 4 * 2048 * 2048
+"""Up to this a picture is worked on as a whole: twice as wide and twice as high as the largest that a model makes.
+Every copy that its turning and its flattening take then has at most 67 MB."""
+
+DRAFT_GAP = 2
+"""A JPEG is decoded at least this many times as wide and as high as needed, so that the rest is left to the better
+filter. Pillow's own thumbnails keep the same distance."""
+
+DAMAGED = (OSError, EOFError, SyntaxError, ValueError, TypeError, LookupError, struct.error)
+"""What Pillow's decoders raise on damaged data."""
+
+_decoding = Lock()
+"""Held by whoever decodes: memory for one photo, however many engines and threads a process has."""
 
 
-def read_photo(data: bytes) -> Image.Image:
-    """Decode a picture to upright RGB. Raises InvalidMedia for what is none, is cut off, or is too large."""
-    if not data:
-        raise InvalidMedia("init_image", "init_image is empty (0 bytes): upload a PNG, JPEG or WebP picture.")
-    try:
-        with Image.open(io.BytesIO(data), formats=FORMATS) as picture:
-            _check_size(picture)
-            picture.load()
-            return _flatten(ImageOps.exif_transpose(picture))
-    except UnidentifiedImageError as error:
-        raise InvalidMedia(
-            "init_image", f"init_image ({len(data)} bytes) is not a PNG, JPEG or WebP picture: upload one of these."
-        ) from error
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise InvalidMedia("init_image", _too_large("more than 89 megapixels")) from error
-    except (OSError, SyntaxError, ValueError) as error:  # what Pillow's decoders raise on damaged data
-        raise InvalidMedia(
-            "init_image", f"init_image is damaged or cut off ({error}): save the picture again and upload that."
-        ) from error
+def check_photo(path: Path) -> None:
+    """Raise InvalidMedia for a file that is no picture, or one too large, as its header tells. Reads a few kilobytes.
+
+    Damage behind the header shows in `load_photo`.
+    """
+    with _open(path) as file:
+        _header(file)
+
+
+def load_photo(path: Path, width: int, height: int, cancel: Event) -> Image.Image:
+    """Decode a picture to upright RGB of width x height pixels: covered by it, centred, white where it is transparent.
+
+    One runs at a time in a process, others wait for it. An animation gives its first frame. Raises Cancelled if
+    `cancel` is set when the turn comes, and InvalidMedia for what is no picture, is damaged, or is too large.
+    """
+    with _decoding:
+        if cancel.is_set():
+            raise Cancelled
+        with _open(path) as file:
+            header = _header(file)
+            try:
+                return cover(_decode(file, header, width, height), width, height)
+            except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+                # A file may tell two sizes, of which the header's reader and Pillow take different ones.
+                raise InvalidMedia("init_image", _too_large("more than 89 megapixels")) from error
+            except DAMAGED as error:
+                raise _damaged(error) from error
 
 
 def cover(picture: Image.Image, width: int, height: int) -> Image.Image:
@@ -42,13 +73,84 @@ def cover(picture: Image.Image, width: int, height: int) -> Image.Image:
     return ImageOps.fit(picture, (width, height), Image.Resampling.LANCZOS)
 
 
-def _check_size(picture: Image.Image) -> None:
-    if picture.width * picture.height > MAX_PHOTO_PIXELS:
-        raise InvalidMedia("init_image", _too_large(f"{picture.width} x {picture.height} pixels"))
+def _open(path: Path) -> BinaryIO:
+    try:
+        # Looked at before it is opened, since opening a pipe waits for somebody to write to it.
+        about = path.stat()
+        if stat.S_ISREG(about.st_mode) and about.st_size <= MAX_PHOTO_BYTES:
+            return path.open("rb")
+    except OSError as error:
+        raise InvalidMedia("init_image", f"init_image cannot be read ({error.strerror}): upload it again.") from error
+    if not stat.S_ISREG(about.st_mode):
+        raise InvalidMedia("init_image", "init_image is not a regular file: upload a PNG, JPEG or WebP picture.")
+    raise InvalidMedia(
+        "init_image",
+        f"init_image has {about.st_size / 2**20:.1f} MB: upload one of at most {MAX_PHOTO_BYTES // 2**20} MB.",
+    )
+
+
+def _header(file: BinaryIO) -> PhotoHeader:
+    size = os.fstat(file.fileno()).st_size
+    if not size:
+        raise InvalidMedia("init_image", "init_image is empty (0 bytes): upload a PNG, JPEG or WebP picture.")
+    try:
+        header = read_header(file)
+    except (OSError, ValueError) as error:
+        raise _damaged(error) from error
+    if header is None:
+        raise InvalidMedia(
+            "init_image", f"init_image ({size} bytes) is not a PNG, JPEG or WebP picture: upload one of these."
+        )
+    _check_pixels(header.width, header.height)
+    return header
+
+
+def _decode(file: BinaryIO, header: PhotoHeader, width: int, height: int) -> Image.Image:
+    """Upright RGB, not yet of the size, but large enough to cover it."""
+    with Image.open(without_extras(file, header.format), formats=(header.format,)) as picture:
+        _check_pixels(*picture.size)
+        orientation = picture.getexif().get(ExifTags.Base.Orientation, 1)
+        if orientation in (5, 6, 7, 8):  # lies on its side
+            width, height = height, width
+        picture.draft(None, (DRAFT_GAP * width, DRAFT_GAP * height))
+        picture.load()
+        if picture.width * picture.height <= WHOLE_PIXELS:
+            return _flatten(ImageOps.exif_transpose(picture))
+        part = _reduce(picture, width, height)
+    part.getexif()[ExifTags.Base.Orientation] = orientation
+    return ImageOps.exif_transpose(part)
+
+
+def _reduce(picture: Image.Image, width: int, height: int) -> Image.Image:
+    """The middle of a large picture that width x height will show, at most WHOLE_PIXELS of it, flattened.
+
+    By strips, so that no second copy of the whole is made, whatever the mode. Each pixel is the mean of a square.
+    """
+    wide = min(picture.width, math.ceil(picture.height * width / height))
+    high = min(picture.height, math.ceil(picture.width * height / width))
+    left, top = (picture.width - wide) // 2, (picture.height - high) // 2
+    factor = math.ceil(math.sqrt(wide * high / WHOLE_PIXELS))
+    part = Image.new("RGB", (math.ceil(wide / factor), math.ceil(high / factor)))
+    rows = factor * math.ceil(2**20 / (wide * factor))
+    for row in range(0, high, rows):
+        strip = picture.crop((left, top + row, left + wide, top + min(row + rows, high)))
+        part.paste(_flatten(strip).reduce(factor), (0, row // factor))
+    return part
+
+
+def _check_pixels(width: int, height: int) -> None:
+    if width * height > MAX_PHOTO_PIXELS:
+        raise InvalidMedia("init_image", _too_large(f"{width} x {height} pixels"))
 
 
 def _too_large(size: str) -> str:
     return f"init_image has {size}: upload one of at most {MAX_PHOTO_PIXELS // 1_000_000} megapixels."
+
+
+def _damaged(error: Exception) -> InvalidMedia:
+    return InvalidMedia(
+        "init_image", f"init_image is damaged or cut off ({error}): save the picture again and upload that."
+    )
 
 
 def _flatten(picture: Image.Image) -> Image.Image:

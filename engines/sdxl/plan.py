@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 import secrets
 from dataclasses import dataclass
@@ -46,7 +45,7 @@ class Plan:
             "demo": self.info.demo,
         }
         if request.init_image is not None:
-            recipe["init_image_sha256"] = hashlib.sha256(request.init_image).hexdigest()
+            recipe["init_image_sha256"] = request.init_image_sha256
             recipe["strength"] = float(request.strength)
         return recipe
 

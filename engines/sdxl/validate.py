@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 from engines.errors import InvalidRequest
-from engines.sdxl.photo import read_photo
+from engines.sdxl.photo import check_photo
 from engines.types import MAX_COUNT, MAX_PROMPT_CHARS, MAX_SEED, ImageModelInfo, ImageRequest
 
 SIDE_MULTIPLE = 8
@@ -78,9 +79,9 @@ def _check_photo(request: ImageRequest) -> None:
     strength = _check_number("strength", request.strength, 0, 1)
     if strength == 0:
         raise InvalidRequest("strength", "strength is 0, which changes nothing: choose above 0, up to 1.")
-    if not isinstance(request.init_image, bytes):
-        raise InvalidRequest("init_image", f"init_image is a {type(request.init_image).__name__}: send a file's bytes.")
-    read_photo(request.init_image)
+    if not isinstance(request.init_image, Path):
+        raise InvalidRequest("init_image", f"init_image is a {type(request.init_image).__name__}: give a file's Path.")
+    check_photo(request.init_image)
 
 
 def _check_int(field: str, value: object, low: int, high: int, unit: str = "") -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -68,7 +69,7 @@ GIVEN: dict[str, Any] = {
     "num_inference_steps": 0,
     "guidance_scale": 1.0,
     "sampler": "heun",
-    "init_image": b"png",
+    "init_image": Path("photo.png"),
     "strength": 0.3,
 }
 

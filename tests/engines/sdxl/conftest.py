@@ -43,6 +43,14 @@ def png(width: int = 96, height: int = 64, mode: str = "RGB") -> bytes:
     return file.getvalue()
 
 
+@pytest.fixture
+def photo(tmp_path: Path) -> Path:
+    """`png()` as the file that a request names."""
+    path = tmp_path / "photo.png"
+    path.write_bytes(png())
+    return path
+
+
 @pytest.fixture(scope="session")
 def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     be_quiet()

@@ -13,8 +13,8 @@ import pytest
 
 from engines.errors import Cancelled, OutOfMemory
 from engines.sdxl.engine import SdxlEngine
-from engines.types import Progress
-from tests.engines.sdxl.conftest import Generate, difference, ignore, pixels, png, request
+from engines.types import ImageRequest, Progress
+from tests.engines.sdxl.conftest import Generate, difference, ignore, pixels, request
 
 
 @contextmanager
@@ -44,12 +44,20 @@ def before_each_unet_call(do: Any) -> Iterator[None]:
         ({}, {"encode": 1, "denoise": 3, "decode": 1}),
         ({"count": 3}, {"encode": 1, "denoise": 3, "decode": 3}),
         ({"sampler": "heun"}, {"encode": 1, "denoise": 5, "decode": 1}),
-        ({"init_image": png(), "strength": 0.5, "num_inference_steps": 4}, {"encode": 1, "denoise": 2, "decode": 1}),
     ],
 )
 def test_progress_grows_to_one(engine: SdxlEngine, fields: dict[str, Any], stages: dict[str, int]) -> None:
+    check_progress(engine, request(**fields), stages)
+
+
+def test_progress_from_a_photo_grows_to_one(engine: SdxlEngine, photo: Path) -> None:
+    half = request(init_image=photo, strength=0.5, num_inference_steps=4)
+    check_progress(engine, half, {"encode": 1, "denoise": 2, "decode": 1})
+
+
+def check_progress(engine: SdxlEngine, asked: ImageRequest, stages: dict[str, int]) -> None:
     seen: list[Progress] = []
-    engine.generate(request(**fields), seen.append, Event())
+    engine.generate(asked, seen.append, Event())
     fractions = [progress.fraction for progress in seen]
     assert fractions == sorted(set(fractions))
     assert fractions[-1] == 1.0
@@ -111,6 +119,20 @@ def test_a_job_that_is_cancelled_before_it_starts_does_nothing(engine: SdxlEngin
     with pytest.raises(Cancelled):
         engine.generate(request(), seen.append, cancel)
     assert seen == []
+
+
+def test_a_cancel_that_came_with_the_words_spares_the_photo(engine: SdxlEngine, photo: Path) -> None:
+    """Decoding it would tell that it is cut off."""
+    from torch.nn.modules.module import register_module_forward_pre_hook
+
+    photo.write_bytes(photo.read_bytes()[:-40])
+    cancel = Event()
+    handle = register_module_forward_pre_hook(lambda *_: cancel.set())
+    try:
+        with pytest.raises(Cancelled):
+            engine.generate(request(init_image=photo), ignore, cancel)
+    finally:
+        handle.remove()
 
 
 def memory_errors() -> list[Any]:

@@ -90,28 +90,30 @@ def test_the_recipe_makes_the_picture_again(generate: Generate) -> None:
     assert "strength" not in recipe
 
 
-def test_a_photo_is_followed_the_more_the_lower_the_strength(generate: Generate) -> None:
-    made = {s: pixels(generate(init_image=png(), strength=s, num_inference_steps=8)) for s in (0.01, 0.5, 0.9)}
+def test_a_photo_is_followed_the_more_the_lower_the_strength(generate: Generate, photo: Path) -> None:
+    made = {s: pixels(generate(init_image=photo, strength=s, num_inference_steps=8)) for s in (0.01, 0.5, 0.9)}
     unlike = [np.abs(made[s] - made[0.01]).mean() for s in (0.5, 0.9)]
     assert 0 < unlike[0] < unlike[1]
-    other_photo = pixels(generate(init_image=png(mode="1"), strength=0.01, num_inference_steps=8))
+    photo.write_bytes(png(mode="1"))
+    other_photo = pixels(generate(init_image=photo, strength=0.01, num_inference_steps=8))
     assert np.abs(other_photo - made[0.01]).mean() > 1
 
 
 @pytest.mark.parametrize("sampler", ["dpmpp_2m_karras", "euler_a", "heun", "dpmpp_2m_sde", "ddim"])
-def test_photos_in_a_batch_can_be_made_alone(generate: Generate, sampler: str) -> None:
-    photo = png()
-    batch = generate(init_image=photo, strength=0.5, num_inference_steps=4, count=2, sampler=sampler)
+def test_photos_in_a_batch_can_be_made_alone(generate: Generate, photo: Path, sampler: str) -> None:
+    sha256 = hashlib.sha256(photo.read_bytes()).hexdigest()
+    start = {"init_image": photo, "init_image_sha256": sha256}
+    batch = generate(**start, strength=0.5, num_inference_steps=4, count=2, sampler=sampler)
     alone = generate(init_image=photo, strength=0.5, num_inference_steps=4, seed=2, sampler=sampler)
     assert difference(pixels(batch, 1), pixels(alone)) <= ROUNDING
     assert difference(pixels(batch, 0), pixels(batch, 1)) > 20
     recipe = batch.images[0].recipe
-    assert (recipe["strength"], recipe["init_image_sha256"]) == (0.5, hashlib.sha256(photo).hexdigest())
+    assert (recipe["strength"], recipe["init_image_sha256"]) == (0.5, sha256)
 
 
 @pytest.mark.parametrize(("strength", "steps"), [(1e-12, 1), (0.01, 1), (0.3, 3), (1 / 49, 49), (1.0, 1), (0.99, 1)])
-def test_a_low_strength_still_makes_a_step(generate: Generate, strength: float, steps: int) -> None:
-    assert generate(init_image=png(), strength=strength, num_inference_steps=steps).images[0].image.size == (64, 64)
+def test_a_low_strength_still_makes_a_step(generate: Generate, photo: Path, strength: float, steps: int) -> None:
+    assert generate(init_image=photo, strength=strength, num_inference_steps=steps).images[0].image.size == (64, 64)
 
 
 def test_sizes_that_are_no_square(generate: Generate) -> None:
@@ -130,13 +132,13 @@ def test_a_fixed_size_model_renders_its_own_size_and_enlarges(sketch_folder: Pat
     assert (recipe["model"], recipe["demo"]) == ("sketch", True)
 
 
-def test_other_latents_than_sdxls(sketch_folder: Path) -> None:
+def test_other_latents_than_sdxls(sketch_folder: Path, photo: Path) -> None:
     """8 channels with mean and spread, 16 pixels each; from a photo too."""
     engine = SdxlEngine(sketch_folder, "cpu")
     exact = engine.generate(request(), ignore, Event()).images[0]
     assert exact.recipe["enlarged"] is False
-    photo = engine.generate(request(init_image=png(), strength=0.5, count=2), ignore, Event())
-    assert photo.images[1].image.size == (64, 64)
+    started = engine.generate(request(init_image=photo, strength=0.5, count=2), ignore, Event())
+    assert started.images[1].image.size == (64, 64)
 
 
 def test_a_size_that_is_no_multiple_of_the_models_is_cut_from_a_larger_one(sketch_folder: Path) -> None:

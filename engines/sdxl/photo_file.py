@@ -1,0 +1,183 @@
+"""Picture files of strangers: what the header tells, and the parts that the pixels need. Nothing is decoded.
+
+Our own, since Pillow's lazy opening is not lazy enough for them: it unpacks all texts and colour profiles of a PNG,
+keeps all segments of a JPEG, and reads a whole WebP and sets its canvases up.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import struct
+from collections.abc import Iterator
+from typing import BinaryIO, NamedTuple
+
+MAX_PARTS = 50_000
+"""Chunks or segments of a file. 64 MB of pixels in parts of 4 kB are a third of this; more are made to keep us busy."""
+
+MAX_SCANS = 100
+"""Times that a JPEG may go over its pixels. Encoders make about 10; each takes 0.1 s of 64 megapixels and a hundred
+bytes of the file."""
+
+PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+
+PNG_CHUNKS = frozenset({b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"eXIf", b"IEND"})
+"""What makes the picture, and which way is up. The rest is text, colour profiles and further frames: a kilobyte of it
+unpacks to a megabyte, and none of it is used."""
+
+SOS, EOI, APP0, APP1, APP14, COM = 0xDA, 0xD9, 0xE0, 0xE1, 0xEE, 0xFE
+
+SIZE_MARKERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+"""JPEG's start of frame in all its kinds; the three left out are tables."""
+
+BARE_MARKERS = frozenset({0x00, 0x01, *range(0xD0, 0xD9)})
+"""JPEG's markers that have no length and no content."""
+
+MARKER_IN_SCAN = re.compile(rb"\xff[\x01-\xcf\xd9-\xfe]")
+
+
+class PhotoHeader(NamedTuple):
+    """`format` as Pillow names it; width and height in pixels as they are stored, before any turning."""
+
+    format: str
+    width: int
+    height: int
+
+
+def read_header(file: BinaryIO) -> PhotoHeader | None:
+    """The header of a PNG, JPEG or WebP file, None for anything else. Raises ValueError for one that is damaged."""
+    head = file.read(30)
+    if head.startswith(PNG_SIGNATURE):
+        header = PhotoHeader("PNG", *_png_size(head))
+    elif head.startswith(b"\xff\xd8\xff"):
+        header = PhotoHeader("JPEG", *_jpeg_size(file))
+    elif head.startswith(b"RIFF") and head[8:12] == b"WEBP":
+        header = PhotoHeader("WEBP", *_webp_size(head))
+    else:
+        return None
+    if not header.width or not header.height:
+        raise ValueError(f"its size is {header.width} x {header.height}")
+    return header
+
+
+def without_extras(file: BinaryIO, kind: str) -> BinaryIO:
+    """The file with what its pixels need and which way is up. Raises ValueError for one that is damaged."""
+    if kind == "WEBP":
+        return file
+    kept = io.BytesIO()
+    (_keep_png if kind == "PNG" else _keep_jpeg)(file, kept)
+    return kept
+
+
+def _png_size(head: bytes) -> tuple[int, int]:
+    if len(head) < 24 or head[12:16] != b"IHDR":
+        raise ValueError("its header is not complete")
+    width, height = struct.unpack_from(">II", head, 16)
+    return width, height
+
+
+def _webp_size(head: bytes) -> tuple[int, int]:
+    kind = head[12:16]
+    if len(head) < 30 or kind not in (b"VP8 ", b"VP8L", b"VP8X"):
+        raise ValueError("its header is not complete")
+    if kind == b"VP8 ":  # two numbers of 14 bits, each under 2 bits of scale
+        width, height = struct.unpack_from("<HH", head, 26)
+        return width & 0x3FFF, height & 0x3FFF
+    if kind == b"VP8L":  # 14 bits each, less 1
+        bits = int.from_bytes(head[21:25], "little")
+        return (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
+    return int.from_bytes(head[24:27], "little") + 1, int.from_bytes(head[27:30], "little") + 1  # VP8X, less 1
+
+
+def _jpeg_size(file: BinaryIO) -> tuple[int, int]:
+    for marker, _ in _jpeg_segments(file):
+        if marker in SIZE_MARKERS:
+            height, width = struct.unpack(">xHH", _exactly(file, 5))
+            return width, height
+        if marker == SOS:
+            break
+    raise ValueError("its pixels begin before its size is told")
+
+
+def _keep_png(file: BinaryIO, kept: BinaryIO) -> None:
+    file.seek(0)
+    kept.write(file.read(len(PNG_SIGNATURE)))
+    for _ in range(MAX_PARTS):
+        head = file.read(8)
+        if len(head) < 8:
+            return
+        length, kind = struct.unpack(">I4s", head)
+        if kind in PNG_CHUNKS:
+            kept.write(head)
+            _copy(file, kept, length + 4)
+        else:
+            file.seek(length + 4, os.SEEK_CUR)
+        if kind == b"IEND":
+            return
+    raise ValueError(f"it has more than {MAX_PARTS} parts")
+
+
+def _keep_jpeg(file: BinaryIO, kept: BinaryIO) -> None:
+    kept.write(b"\xff\xd8")
+    exif_left = 2  # Exif and XMP, both of which tell the orientation; further ones go on with what is not used.
+    for marker, length in _jpeg_segments(file):
+        if marker == SOS:
+            kept.write(struct.pack(">BBH", 0xFF, SOS, length + 2))
+            scans = file.read()
+            _check_scans(scans)
+            kept.write(scans)
+            return
+        extra = marker == COM or APP0 < marker < APP14 or marker == 0xEF
+        if marker == APP1 and exif_left:
+            exif_left -= 1
+            extra = False
+        if not extra:
+            kept.write(struct.pack(">BBH", 0xFF, marker, length + 2))
+            _copy(file, kept, length)
+
+
+def _check_scans(data: bytes) -> None:
+    scans, at = 1, 0
+    for _ in range(MAX_PARTS):
+        found = MARKER_IN_SCAN.search(data, at)
+        if found is None or data[found.end() - 1] == EOI:
+            return
+        at = found.end()
+        if data[at - 1] not in BARE_MARKERS:
+            at += int.from_bytes(data[at : at + 2])
+        scans += data[found.end() - 1] == SOS
+        if scans > MAX_SCANS:
+            break
+    raise ValueError(f"it goes over its pixels more than {MAX_SCANS} times")
+
+
+def _jpeg_segments(file: BinaryIO) -> Iterator[tuple[int, int]]:
+    """Marker and bytes of each segment up to the first scan. The file stands at these bytes; it may be read on."""
+    file.seek(2)
+    for _ in range(MAX_PARTS):
+        if _exactly(file, 1) != b"\xff":
+            continue  # cameras leave a few bytes between segments, and decoders pass over them
+        marker = _exactly(file, 1)[0]
+        if marker == 0xFF:
+            file.seek(-1, os.SEEK_CUR)
+        elif marker not in BARE_MARKERS:
+            length = max(int.from_bytes(_exactly(file, 2)) - 2, 0)
+            end = file.tell() + length
+            yield marker, length
+            file.seek(end)
+    raise ValueError(f"it has more than {MAX_PARTS} parts before its pixels")
+
+
+def _copy(file: BinaryIO, kept: BinaryIO, count: int) -> None:
+    """As many bytes as there are, a megabyte at a time: Python makes room for all that is asked for."""
+    while count > 0 and (data := file.read(min(count, 2**20))):
+        kept.write(data)
+        count -= len(data)
+
+
+def _exactly(file: BinaryIO, count: int) -> bytes:
+    data = file.read(count)
+    if len(data) < count:
+        raise ValueError("it ends within its header")
+    return data
