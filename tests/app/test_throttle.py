@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
@@ -24,20 +24,27 @@ def ask(served: Served, token: str, **headers: str) -> httpx.Response:
 
 
 def test_after_a_burst_of_wrong_tokens_an_address_has_to_wait(locked: Served) -> None:
-    answers = [ask(locked, f"wrong-token-number-{number}") for number in range(BURST + 10)]
-    assert {answer.status_code for answer in answers[:BURST]} == {401}
-    assert answers[-1].status_code == 429
-    assert 1 <= int(answers[-1].headers["retry-after"]) <= SECONDS_EACH
-    error = answers[-1].json()["error"]
+    answers = [ask(locked, f"wrong-token-number-{number}") for number in range(BURST)]
+    assert {answer.status_code for answer in answers} == {401}
+    refused = soon(lambda: ask(locked, "wrong"))
+    assert 1 <= int(refused.headers["retry-after"]) <= SECONDS_EACH
+    error = refused.json()["error"]
     assert (error["type"], error["field"]) == ("too_many_wrong_tokens", "Authorization")
     # As the password of a browser, on another path, under a forged address.
-    assert locked.http.get("/docs", auth=("x", "wrong-too")).status_code == 429
-    assert ask(locked, "wrong", **{"X-Forwarded-For": "9.9.9.9"}).status_code == 429
+    soon(lambda: locked.http.get("/docs", auth=("x", "wrong-too")))
+    soon(lambda: ask(locked, "wrong", **{"X-Forwarded-For": "9.9.9.9"}))
+
+
+def soon(request: Callable[[], httpx.Response]) -> httpx.Response:
+    """The first answer that is 429: meanwhile the address may have got one more try, or a few on a slow machine."""
+    answers = (request() for _ in range(BURST))
+    return next(answer for answer in answers if answer.status_code == 429)
 
 
 def test_others_are_not_locked_out(locked: Served) -> None:
-    while ask(locked, "wrong").status_code != 429:
-        pass
+    for _ in range(BURST):
+        ask(locked, "wrong")
+    soon(lambda: ask(locked, "wrong"))
     # The owner of a token behind the same proxy or tunnel, a browser that has not asked its user, another address.
     assert ask(locked, TOKEN).status_code == 200
     assert locked.http.get("/health").status_code == 401
