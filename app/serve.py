@@ -13,6 +13,7 @@ from starlette.types import ASGIApp
 from app.about import version
 from app.draining import DrainingServer
 from app.listening import PortRefused, listen
+from app.logs import set_up_logging
 from app.settings import Settings, is_loopback
 from engines.errors import StudioError
 
@@ -22,6 +23,7 @@ CUT_SHORT = 1
 
 def main(settings: Settings) -> int:
     """Serve until told to stop. 0 after a stop that cut nothing short."""
+    set_up_logging()
     try:
         listener = listen(settings.host, settings.port)
     except PortRefused as refused:
@@ -64,6 +66,7 @@ def serve(
     config = uvicorn.Config(
         app,
         log_level="warning",
+        log_config=None,
         access_log=False,
         server_header=False,
         # Forwarded addresses are believed from nobody: the peer is who calls.

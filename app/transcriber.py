@@ -172,7 +172,8 @@ def run(
     """Serve until SIGTERM or Ctrl-C, then drain. Cloud Run kills an instance 10 s after SIGTERM."""
     app = create_service(engine, options)
     service: TranscriptionService = app.state.service
-    config = uvicorn.Config(app, host=host, port=port, server_header=False)
+    # No lines of requests: their addresses are what callers wrote, and the platform keeps its own.
+    config = uvicorn.Config(app, host=host, port=port, server_header=False, log_config=None, access_log=False)
     DrainingServer(
         config,
         start_drain=service.start_drain,

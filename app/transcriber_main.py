@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from app.listening import PortRefused, listen
+from app.logs import set_up_logging
 from app.settings import TranscriberSettings
 from app.transcriber import ServiceOptions, run
 from engines.errors import StudioError
@@ -18,6 +19,7 @@ CLOUD_RUN_DRAIN_SECONDS = 8
 
 def main(settings: TranscriberSettings) -> int:
     """Serve until told to stop."""
+    set_up_logging()
     try:
         # Told now: once the model is loaded, nobody looks at the terminal any more.
         listen(settings.host, settings.port).close()
