@@ -30,8 +30,7 @@ from app.job_types import (
     end_of,
 )
 from app.lane import Lane, LaneState, LaneStatus, Ticket
-from app.stores.base import JobStore
-from app.stores.media import MediaStore
+from app.stores.base import Stores
 from engines.errors import Cancelled, StudioError
 from engines.types import Progress
 
@@ -67,10 +66,11 @@ class _Live:
 class Jobs:
     """The job layer. Thread-safe; the methods that touch the disk take about a millisecond."""
 
-    def __init__(self, store: JobStore, media: MediaStore, lanes: dict[str, Lane]) -> None:
-        """`lanes` maps a job's kind to the lane of its device."""
-        self._store = store
-        self._media = media
+    def __init__(self, stores: Stores, lanes: dict[str, Lane]) -> None:
+        """`lanes` maps a job's kind to the lane of its device. `close` closes the stores too."""
+        self._stores = stores
+        self._store = stores.jobs
+        self._media = stores.media
         self._lanes = lanes
         self._lock = threading.RLock()
         self._live: dict[str, _Live] = {}
@@ -79,11 +79,7 @@ class Jobs:
         self._draining = False
 
     def start(self) -> None:
-        """Mark what an earlier process left unfinished, then begin to work."""
-        count = self._store.interrupt_unfinished(time.time())
-        if count:
-            log.warning("%d jobs were interrupted by the last stop", count)
-        self._media.discard_uploads()
+        """Begin to work."""
         for lane in self._lanes.values():
             lane.start()
 
@@ -99,9 +95,10 @@ class Jobs:
         idempotency_key: str | None = None,
         job_id: str | None = None,
     ) -> Job:
-        """Acknowledge a job: it is on disk when this returns. A repeated key returns the first job instead.
+        """Acknowledge a job: it is on disk when this returns. A repeated key returns the first job instead, unless
+        that one ended without a result.
 
-        Raises QueueFull, Draining, IdempotencyConflict.
+        Raises QueueFull, Draining, IdempotencyConflict, StorageFailed.
         """
         lane = self._lanes[kind]
         job = Job(job_id or new_job_id(), kind, owner, JobState.QUEUED, request, created_at=time.time())
@@ -109,6 +106,7 @@ class Jobs:
         with self._lock:
             if self._draining:
                 raise Draining
+            self._save_unsaved()
             stored = self._store.create(job, idempotency_key, digest)
             if stored.id != job.id:
                 live = self._live.get(stored.id)
@@ -211,17 +209,20 @@ class Jobs:
         with self._lock:
             self._draining = True
 
-    def close(self) -> None:
-        """End. Work that is still unfinished is cancelled and marked as interrupted."""
+    def give_up(self) -> None:
+        """Cancel what is unfinished and mark it as interrupted: whoever waits for it is told so now."""
         self.drain()
         with self._lock:
-            unfinished = list(self._live.values())
-            for live in unfinished:
+            for live in list(self._live.values()):
                 live.cancel.set()
                 self._finish(live, JobState.INTERRUPTED, error=INTERRUPTED)
+
+    def close(self) -> None:
+        """End; see `give_up` for what is still unfinished."""
+        self.give_up()
         for lane in self._lanes.values():
             lane.close(timeout=5.0)
-        self._store.close()
+        self._stores.close()
 
     def prune(self, older_than_seconds: float) -> int:
         """Delete final jobs and their files that ended longer ago than this; how many."""
@@ -283,9 +284,12 @@ class Jobs:
         try:
             self._store.save(job)
         except StorageFailed as problem:
-            log.error("job %s could not be stored: %s", job.id, problem)
-            done = False
-            job = job.with_(state=JobState.FAILED, result=None, files=(), error=JobError.of(problem))
+            log.error("the end of job %s could not be stored: %s", job.id, problem)
+            if done:
+                done = False
+                lost = JobError.of(problem)
+                failed = JobState.FAILED
+                job = job.with_(state=failed, result=None, files=(), error=lost, progress=end_of(failed))
             self._unsaved[job.id] = job
         self._media.discard_upload(job.id)
         if not done:
@@ -296,6 +300,12 @@ class Jobs:
         for other in self._live.values():
             self._notify(other)
         return job
+
+    def _save_unsaved(self) -> None:
+        """Store the ends that could not be stored before: until then, those jobs seem to go on and hold their keys."""
+        for job in list(self._unsaved.values()):
+            self._store.save(job)
+            del self._unsaved[job.id]
 
     def _change(self, live: _Live, **changes: Any) -> None:
         live.job = live.job.with_(**changes)

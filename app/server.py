@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
@@ -20,8 +22,14 @@ from app.auth import BearerAuth
 from app.concurrency import run_blocking
 from app.guard import SiteGuard
 from app.headers import SecurityHeaders
+from app.job_types import StorageFailed
 from app.limits import BodyLimit
 from app.studio import Studio
+
+if TYPE_CHECKING:
+    from app.ui.cache import FileCache
+
+log = logging.getLogger(__name__)
 
 HOUR = 3600.0
 DAY = 24 * HOUR
@@ -39,11 +47,12 @@ def create_app(studio: Studio) -> FastAPI:
     from app.ui.theme import mount_options, page_script
 
     settings = studio.settings
+    files = gradio_cache()
     app = FastAPI(
         title="Carrot Studio",
         version=version(),
         description="Avatars, hero images and transcription. The page is at `/`, Gradio's own API at `/?view=api`.",
-        lifespan=lambda _: _run(studio),
+        lifespan=lambda _: _run(studio, files),
         docs_url=None,
         redoc_url=None,
     )
@@ -52,7 +61,7 @@ def create_app(studio: Studio) -> FastAPI:
     for router in (health.router, legacy.router, openai.router, jobs.router):
         app.include_router(router)
     add_docs(app)
-    # Added last is asked first: host, then CORS, then who calls, then how much.
+    # Added last is asked first: what browsers are told, host, then CORS, then who calls, then how much.
     app.add_middleware(BodyLimit, max_bytes=settings.max_upload_mb * 2**20)
     app.add_middleware(BearerAuth, tokens=settings.tokens, exempt=frozenset({"/health/live"}))
     app.add_middleware(
@@ -63,7 +72,6 @@ def create_app(studio: Studio) -> FastAPI:
     )
     app.add_middleware(SiteGuard, hosts=settings.trusted_hosts, origins=settings.allowed_origins)
     app.add_middleware(SecurityHeaders, scripts=(page_script(),))
-    files = gradio_cache()
     blocks = build_blocks(studio, files)
     limit = settings.max_upload_mb * 2**20
     gradio.mount_gradio_app(
@@ -79,15 +87,16 @@ def create_app(studio: Studio) -> FastAPI:
     mount = app.routes[-1]
     assert isinstance(mount, Mount)
     assert isinstance(mount.app, FastAPI)
+    # Gradio's app has handlers of its own, which answer in another shape.
     install_error_handlers(mount.app)
     mount.app = GradioGate(mount.app, blocks, files, max_upload_bytes=limit)
     return app
 
 
 @asynccontextmanager
-async def _run(studio: Studio) -> AsyncIterator[None]:
+async def _run(studio: Studio, files: FileCache) -> AsyncIterator[None]:
     studio.jobs.start()
-    housekeeping = asyncio.create_task(_forget_old_jobs(studio))
+    housekeeping = asyncio.create_task(_keep_house(studio, files))
     try:
         yield
     finally:
@@ -97,11 +106,23 @@ async def _run(studio: Studio) -> AsyncIterator[None]:
         await run_blocking(_close, studio)
 
 
-async def _forget_old_jobs(studio: Studio) -> None:
-    days = studio.settings.job_retention_days
-    while days:
-        await run_blocking(studio.jobs.prune, days * DAY)
+async def _keep_house(studio: Studio, files: FileCache) -> None:
+    while True:
+        await run_blocking(_delete_what_is_old, studio, files)
         await asyncio.sleep(HOUR)
+
+
+def _delete_what_is_old(studio: Studio, files: FileCache) -> None:
+    """Old jobs, and what Gradio was lent to show. What fails now may work an hour later, when the disk has room."""
+    days = studio.settings.job_retention_days
+    try:
+        if days:
+            studio.jobs.prune(days * DAY)
+        files.prune(DAY)
+    except StorageFailed as problem:
+        log.error("old jobs could not be deleted: %s", problem)
+    except OSError as error:
+        log.error("old files of Gradio's cache could not be deleted: %s", error.strerror)
 
 
 def _close(studio: Studio) -> None:

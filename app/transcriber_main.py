@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -20,6 +21,8 @@ CLOUD_RUN_DRAIN_SECONDS = 8
 def main(settings: TranscriberSettings) -> int:
     """Serve until told to stop."""
     set_up_logging()
+    # Recordings lie in the system's folder for temporary files while they are worked on.
+    os.umask(0o077)
     try:
         # Told now: once the model is loaded, nobody looks at the terminal any more.
         listen(settings.host, settings.port).close()

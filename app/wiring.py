@@ -12,8 +12,7 @@ from app.lane import Lane
 from app.presets import load_presets
 from app.server import create_app
 from app.settings import Settings
-from app.stores.media import MediaStore
-from app.stores.sqlite import SqliteJobStore
+from app.stores.opening import open_stores
 from app.studio import Studio
 from engines.devices import SDXL_BYTES, cuda_gpu
 from engines.protocols import ImageEngine, SpeechEngine
@@ -76,16 +75,18 @@ def build_speech(settings: Settings) -> SpeechEngine:
 
 def build_studio(settings: Settings) -> Studio:
     """Raises PresetError, ModelMissing, ModelInvalid, StorageFailed: what would make every job fail stops the start."""
-    image: ImageEngine = SdxlEngine(choose_image_model(settings).what)
-    speech = build_speech(settings)
+    return assemble(settings, SdxlEngine(choose_image_model(settings).what), build_speech(settings))
+
+
+def assemble(settings: Settings, image: ImageEngine, speech: SpeechEngine) -> Studio:
+    """A studio over the given engines. Raises PresetError, StorageFailed."""
+    presets = load_presets(ROOT / "presets", settings.presets_dir)
     lanes = {
         "image": Lane("image", image.load, capacity=settings.max_queue),
         "speech": Lane("speech", speech.load, width=settings.speech_workers, capacity=settings.max_queue),
     }
-    store = SqliteJobStore(settings.data_dir / "jobs.db")
-    media = MediaStore(settings.data_dir)
-    presets = load_presets(ROOT / "presets", settings.presets_dir)
-    return Studio(settings, image, speech, Jobs(store, media, lanes), media, presets)
+    stores = open_stores(settings.data_dir)
+    return Studio(settings, image, speech, Jobs(stores, lanes), stores.media, presets)
 
 
 def describe(settings: Settings, studio: Studio) -> list[str]:

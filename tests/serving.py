@@ -13,25 +13,15 @@ import httpx
 import uvicorn
 from starlette.types import ASGIApp
 
-from app.jobs import Jobs
-from app.lane import Lane
-from app.presets import load_presets
 from app.settings import Settings
-from app.stores.media import MediaStore
-from app.stores.sqlite import SqliteJobStore
 from app.studio import Studio
+from app.wiring import assemble
 from engines.protocols import ImageEngine, SpeechEngine
 
 
 def make_studio(settings: Settings, image: ImageEngine, speech: SpeechEngine) -> Studio:
-    """A studio over the given engines, wired as the product's own."""
-    lanes = {
-        "image": Lane("image", image.load, capacity=settings.max_queue),
-        "speech": Lane("speech", speech.load, width=settings.speech_workers, capacity=settings.max_queue),
-    }
-    media = MediaStore(settings.data_dir)
-    jobs = Jobs(SqliteJobStore(settings.data_dir / "jobs.db"), media, lanes)
-    return Studio(settings, image, speech, jobs, media, load_presets(Path(__file__).parents[1] / "presets"))
+    """A studio over the given engines, wired by the product itself."""
+    return assemble(settings, image, speech)
 
 
 @contextmanager

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Protocol
 
 from app.job_types import Job
+from app.stores.media import MediaStore
 
 
 class JobStore(Protocol):
@@ -13,7 +16,8 @@ class JobStore(Protocol):
     def create(self, job: Job, idempotency_key: str | None, request_hash: str) -> Job:
         """Store a new job, or return the one that the same owner made before with this key.
 
-        Raises IdempotencyConflict when that job's request was another.
+        A job that ended without a result gives its key to the new one. Raises IdempotencyConflict when the earlier
+        job's request was another, however it ended.
         """
 
     def save(self, job: Job) -> None:
@@ -34,3 +38,12 @@ class JobStore(Protocol):
         """Forget old jobs; their ids, so that their files can go too."""
 
     def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Stores:
+    """Everything that is kept on disk. `close` gives the data folder back to whoever wants it next."""
+
+    jobs: JobStore
+    media: MediaStore
+    close: Callable[[], None]

@@ -22,6 +22,7 @@ from app.job_types import (
     StorageFailed,
     end_of,
 )
+from app.stores.folder import private
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS jobs (
@@ -44,28 +45,93 @@ CREATE INDEX IF NOT EXISTS jobs_recent ON jobs (owner, kind, created_at DESC);
 CREATE INDEX IF NOT EXISTS jobs_by_end ON jobs (finished_at);
 """
 COLUMNS = "id, kind, owner, state, request, created_at, started_at, finished_at, result, files, error"
+ALL_COLUMNS = frozenset({*COLUMNS.split(", "), "request_hash", "idempotency_key"})
+DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+HOLDS_KEY = frozenset({JobState.QUEUED, JobState.RUNNING, JobState.SUCCEEDED})
+"""The states in which a job answers for its Idempotency-Key; after the others a repeat starts the work again."""
 
 
 class SqliteJobStore:
-    """A `JobStore` in the file `path`, made if absent. Every method may raise StorageFailed."""
+    """A `JobStore` in the file `path`. Every method may raise StorageFailed."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, may_begin: bool) -> None:
+        """`may_begin` is False where results of earlier jobs lie beside it: jobs that are gone must not go unnoticed.
+
+        Raises StorageFailed with a sentence for whoever starts the studio.
+        """
         self._path = path
         self._lock = threading.Lock()
+        if not may_begin and not path.exists():
+            raise self._lost("is missing")
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            # By us and not by SQLite, which would let other users read it. Its -wal and -shm get the same mode.
+            with open(path, "ab", opener=private):
+                pass
             self._connection = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=10)
-        except (OSError, sqlite3.Error) as error:
-            raise StorageFailed(f"{path} cannot be opened: {error}. Choose another STUDIO_DATA_DIR.") from error
-        with self._use() as db:
-            # FULL: an acknowledged job survives a power cut too, for about a millisecond a write.
-            db.execute("PRAGMA journal_mode=WAL")
-            db.execute("PRAGMA synchronous=FULL")
-            db.executescript(SCHEMA)
+            try:
+                self._open(may_begin)
+            except BaseException:
+                self._connection.close()
+                raise
+        except OSError as error:
+            raise StorageFailed(
+                f"The database {path} cannot be opened ({error.strerror}). Start the studio as its owner, or choose "
+                "another folder with STUDIO_DATA_DIR."
+            ) from error
+        except sqlite3.Error as error:
+            raise self._refused(error) from error
+
+    def _open(self, may_begin: bool) -> None:
+        db = self._connection
+        (found,) = db.execute("PRAGMA quick_check(1)").fetchone()
+        if found != "ok":
+            raise self._damaged(found)
+        is_new = db.execute("SELECT count(*) FROM sqlite_schema").fetchone() == (0,)
+        if is_new and not may_begin:
+            raise self._lost("is empty")
+        columns = {row[1] for row in db.execute("PRAGMA table_info(jobs)")}
+        if not is_new and (columns != ALL_COLUMNS or db.execute("PRAGMA user_version").fetchone() != (0,)):
+            raise StorageFailed(
+                f"The database {self._path} was made by another version of the studio. Start that version, or choose "
+                "another folder with STUDIO_DATA_DIR."
+            )
+        # FULL: an acknowledged job survives a power cut too, for about a millisecond a write.
+        db.execute("PRAGMA journal_mode=WAL")
+        db.execute("PRAGMA synchronous=FULL")
+        db.executescript(SCHEMA)
+
+    def _lost(self, how: str) -> StorageFailed:
+        files = self._path.parent / "files"
+        return StorageFailed(
+            f"The database {self._path} {how}, but {files} has results of earlier jobs. Restore the database from a "
+            f"backup; or, to begin anew, move {files} away."
+        )
+
+    def _damaged(self, what: str) -> StorageFailed:
+        files = self._path.parent / "files"
+        return StorageFailed(
+            f"The database {self._path} is damaged ({' '.join(what.split())}). Restore it from a backup; or, to begin "
+            f"anew, move it and {files} away."
+        )
+
+    def _refused(self, error: sqlite3.Error) -> StorageFailed:
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the primary code: the rest of it says where it happened
+        if code in DAMAGED:
+            return self._damaged(str(error))
+        if code == sqlite3.SQLITE_BUSY:
+            return StorageFailed(f"The database {self._path} is locked by another program. Close that one.")
+        if code == sqlite3.SQLITE_FULL:
+            return StorageFailed(f"The disk is full: {self._path} cannot be written. Free some space and start again.")
+        return StorageFailed(
+            f"The database {self._path} cannot be used ({error}). Check that this user may write it and its folder, "
+            "and that the disk is in order."
+        )
 
     def create(self, job: Job, idempotency_key: str | None, request_hash: str) -> Job:
         with self._use() as db:
             if idempotency_key is not None:
+                # The key's old job lets go of it if and only if the new one is stored.
+                db.execute("BEGIN IMMEDIATE")
                 row = db.execute(
                     f"SELECT {COLUMNS}, request_hash FROM jobs WHERE owner = ? AND idempotency_key = ?",
                     (job.owner, idempotency_key),
@@ -76,7 +142,10 @@ class SqliteJobStore:
                             f"Idempotency-Key {idempotency_key!r} was used for a different request (job {row[0]}). "
                             "Use a new key for a new request."
                         )
-                    return _job(row[:-1])
+                    earlier = _job(row[:-1])
+                    if earlier.state in HOLDS_KEY:
+                        return earlier
+                    db.execute("UPDATE jobs SET idempotency_key = NULL WHERE id = ?", (earlier.id,))
             db.execute(
                 f"INSERT INTO jobs ({COLUMNS}, request_hash, idempotency_key) VALUES ({', '.join('?' * 13)})",
                 (*_row(job), request_hash, idempotency_key),
@@ -130,10 +199,11 @@ class SqliteJobStore:
 
     @contextmanager
     def _use(self) -> Iterator[sqlite3.Connection]:
-        """The connection, for one thread at a time."""
+        """The connection, for one thread at a time. What the block began is committed, or undone if it raises."""
         with self._lock:
             try:
-                yield self._connection
+                with self._connection:
+                    yield self._connection
             except sqlite3.Error as error:
                 raise StorageFailed(
                     f"The studio's job store could not be used ({error}). Free disk space or check the data folder."

@@ -24,8 +24,7 @@ from app.job_types import (
 )
 from app.jobs import JobContext, Jobs
 from app.lane import Lane, LaneState
-from app.stores.media import MediaStore
-from app.stores.sqlite import SqliteJobStore
+from app.stores.opening import open_stores
 from engines.errors import Cancelled, InvalidRequest, ModelMissing
 from engines.types import Progress
 
@@ -35,9 +34,9 @@ class Bench:
 
     def __init__(self, folder: Path, *, width: int = 1, capacity: int = 4) -> None:
         self.lane = Lane("image", lambda: None, width=width, capacity=capacity)
-        self.media = MediaStore(folder)
-        self.store = SqliteJobStore(folder / "jobs.db")
-        self.jobs = Jobs(self.store, self.media, {"image": self.lane})
+        stores = open_stores(folder)
+        self.store = stores.jobs
+        self.jobs = Jobs(stores, {"image": self.lane})
         self.jobs.start()
         self.running: list[str] = []
         self.most_at_once = 0
@@ -205,7 +204,7 @@ def test_a_model_that_cannot_be_loaded_fails_its_jobs_with_the_reason(tmp_path: 
         raise ModelMissing("sdxl is not on disk. Get it with: python3 launch.py models pull sdxl")
 
     lane = Lane("image", load)
-    jobs = Jobs(SqliteJobStore(tmp_path / "jobs.db"), MediaStore(tmp_path), {"image": lane})
+    jobs = Jobs(open_stores(tmp_path), {"image": lane})
     jobs.start()
     job = jobs.submit("image", {}, lambda context: {}, owner="ann")
     done = asyncio.run(jobs.finished(job.id, "ann"))
@@ -259,12 +258,12 @@ def test_a_stop_marks_unfinished_work_as_interrupted(tmp_path: Path) -> None:
     jobs = [bench.submit() for _ in range(2)]
     until(lambda: bench.running)
     bench.jobs.close()
-    store = SqliteJobStore(tmp_path / "jobs.db")
+    stores = open_stores(tmp_path)
     for job in jobs:
-        stored = store.get(job.id)
+        stored = stores.jobs.get(job.id)
         assert stored is not None
         assert stored.state is JobState.INTERRUPTED
-    store.close()
+    stores.close()
 
 
 def test_a_full_disk_fails_the_job_in_plain_words_and_the_lane_goes_on(

@@ -9,8 +9,7 @@ from pathlib import Path
 from app.job_types import JobState
 from app.jobs import Jobs
 from app.lane import Lane
-from app.stores.media import MediaStore
-from app.stores.sqlite import SqliteJobStore
+from app.stores.opening import open_stores
 
 ROOT = Path(__file__).parents[2]
 
@@ -20,11 +19,10 @@ import asyncio, os, signal, sys, threading
 from pathlib import Path
 from app.jobs import Jobs
 from app.lane import Lane
-from app.stores.media import MediaStore
-from app.stores.sqlite import SqliteJobStore
+from app.stores.opening import open_stores
 
 folder = Path(sys.argv[1])
-jobs = Jobs(SqliteJobStore(folder / "jobs.db"), MediaStore(folder), {"image": Lane("image", lambda: None)})
+jobs = Jobs(open_stores(folder), {"image": Lane("image", lambda: None)})
 jobs.start()
 running = threading.Event()
 done = jobs.submit("image", {}, lambda c: {"f": c.keep("1.png", "image/png", b"x").id}, owner="ann")
@@ -45,7 +43,7 @@ def test_a_restart_after_kill_9_knows_every_acknowledged_job(tmp_path: Path) -> 
     assert victim.returncode == -9, victim.stderr
     done_id, stuck_id, waiting_id = victim.stdout.split()
     lane = Lane("image", lambda: None)
-    jobs = Jobs(SqliteJobStore(tmp_path / "jobs.db"), MediaStore(tmp_path), {"image": lane})
+    jobs = Jobs(open_stores(tmp_path), {"image": lane})
     jobs.start()
     done = jobs.get(done_id, "ann")
     assert done.state is JobState.SUCCEEDED

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -17,6 +15,7 @@ from tests.app.conftest import Served, serve
 from tests.app.test_http_images import until
 from tests.app.ui.caller import Caller, file_data
 from tests.app.ui.test_endpoints import write_sound
+from tests.disks import small_disk
 
 
 @pytest.fixture
@@ -147,16 +146,6 @@ def test_a_callers_progress_is_told_to_that_caller(tmp_path: Path) -> None:
         assert {message["orig_name"] for message in messages[:-1]} <= {"secret.wav"}
         assert "secret" not in told["bob"].text
         assert told["bob"].status_code == 404
-
-
-@contextmanager
-def small_disk(folder: Path, size: str) -> Iterator[None]:
-    """A file system of `size` at `folder`."""
-    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)], check=True)
-    try:
-        yield
-    finally:
-        subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
 def test_on_a_full_disk_an_upload_gets_a_sentence_and_leaves_room(caller: Caller, tmp_path: Path) -> None:
