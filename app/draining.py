@@ -16,6 +16,8 @@ from types import FrameType
 
 import uvicorn
 
+from app.concurrency import run_blocking
+
 CLOSE_SECONDS = 3
 """For connections that are still open after the drain: streams of browser pages never end by themselves."""
 
@@ -26,9 +28,10 @@ LAST_RESORT_SECONDS = 15.0
 class DrainingServer(uvicorn.Server):
     """Runs an app until told to stop, then until `busy` is False or `drain_seconds` have passed.
 
-    `start_drain` is called once: new work is to be refused from then on. `on_started` is called in a thread once the
-    server answers. `give_up` is called when the time is over, so that unfinished work can still answer in its own
-    words. Ctrl-C during the drain ends the process at once. `cut_short` says that work was still running.
+    `start_drain` is called once: new work is to be refused from then on. `give_up` is called in a thread when the time
+    is over and connections are still open: unfinished work is to end, so that whoever waits for it is answered.
+    `on_started` is called in a thread once the server answers. Ctrl-C during the drain ends the process at once.
+    `cut_short` says that work was still running.
     """
 
     def __init__(
@@ -38,8 +41,8 @@ class DrainingServer(uvicorn.Server):
         start_drain: Callable[[], None],
         busy: Callable[[], bool],
         drain_seconds: float,
+        give_up: Callable[[], None],
         on_started: Callable[[], None] | None = None,
-        give_up: Callable[[], None] | None = None,
     ) -> None:
         config.timeout_graceful_shutdown = CLOSE_SECONDS
         super().__init__(config)
@@ -64,10 +67,10 @@ class DrainingServer(uvicorn.Server):
             threading.Thread(target=self._on_started, daemon=True, name="started").start()
             self._on_started = None
         if self._asked_to_stop and not self.should_exit:
-            self._drain()
+            await self._drain()
         return await super().on_tick(counter)
 
-    def _drain(self) -> None:
+    async def _drain(self) -> None:
         if self._deadline is None:
             self._deadline = time.monotonic() + self._drain_seconds
             self._start_drain()
@@ -77,17 +80,19 @@ class DrainingServer(uvicorn.Server):
                     "Ctrl-C stops at once."
                 )
         if not self._busy():
+            self._exit_in_any_case(0)
             self.should_exit = True
         elif time.monotonic() >= self._deadline:
-            self.cut_short = self.should_exit = True
-            if self._give_up is not None:
-                self._give_up()
+            self.cut_short = True
+            self._exit_in_any_case(1)
+            await run_blocking(self._give_up)
+            self.should_exit = True
             _say(f"Stopped after {self._drain_seconds:g} s with work still running.")
-        if self.should_exit:
-            status = 1 if self.cut_short else 0
-            last_resort = threading.Timer(CLOSE_SECONDS + LAST_RESORT_SECONDS, os._exit, args=(status,))
-            last_resort.daemon = True
-            last_resort.start()
+
+    def _exit_in_any_case(self, status: int) -> None:
+        last_resort = threading.Timer(CLOSE_SECONDS + LAST_RESORT_SECONDS, os._exit, args=(status,))
+        last_resort.daemon = True
+        last_resort.start()
 
 
 def _say(line: str) -> None:

@@ -6,6 +6,7 @@ import os
 import socket
 import sys
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -17,6 +18,9 @@ from app.logs import set_up_logging
 from app.settings import Settings, is_loopback
 from engines.errors import StudioError
 
+if TYPE_CHECKING:
+    from app.studio import Studio
+
 CUT_SHORT = 1
 """Exit status when the limit ended running work."""
 
@@ -24,6 +28,8 @@ CUT_SHORT = 1
 def main(settings: Settings) -> int:
     """Serve until told to stop. 0 after a stop that cut nothing short."""
     set_up_logging()
+    # For what libraries write: uploads on the page, downloaded weights.
+    os.umask(0o077)
     try:
         listener = listen(settings.host, settings.port)
     except PortRefused as refused:
@@ -35,7 +41,6 @@ def main(settings: Settings) -> int:
     # People's photos and recordings belong with the rest of their data, not in a folder that a machine's users share.
     os.environ.setdefault("GRADIO_TEMP_DIR", str(settings.data_dir.resolve() / "gradio"))
     # Only now the slow imports: a taken port is told at once.
-    from app.server import create_app
     from app.wiring import build_studio, describe
 
     try:
@@ -43,13 +48,21 @@ def main(settings: Settings) -> int:
     except StudioError as error:
         sys.stderr.write(f"{error}\n")
         return 1
+    return serve_studio(studio, listener, lambda: _say(welcome(settings, describe(settings, studio))))
+
+
+def serve_studio(studio: Studio, listener: socket.socket, on_started: Callable[[], None]) -> int:
+    """Serve a studio until told to stop; see `serve`."""
+    from app.server import create_app
+
     return serve(
         create_app(studio),
         listener,
         start_drain=studio.jobs.drain,
         busy=lambda: not studio.jobs.idle,
-        drain_seconds=settings.drain_seconds,
-        on_started=lambda: _say(welcome(settings, describe(settings, studio))),
+        give_up=studio.jobs.give_up,
+        drain_seconds=studio.settings.drain_seconds,
+        on_started=on_started,
     )
 
 
@@ -59,6 +72,7 @@ def serve(
     *,
     start_drain: Callable[[], None],
     busy: Callable[[], bool],
+    give_up: Callable[[], None],
     drain_seconds: float,
     on_started: Callable[[], None],
 ) -> int:
@@ -75,7 +89,12 @@ def serve(
         timeout_keep_alive=75,
     )
     server = DrainingServer(
-        config, start_drain=start_drain, busy=busy, drain_seconds=drain_seconds, on_started=on_started
+        config,
+        start_drain=start_drain,
+        busy=busy,
+        give_up=give_up,
+        drain_seconds=drain_seconds,
+        on_started=on_started,
     )
     server.run(sockets=[listener])
     if server.cut_short:

@@ -83,7 +83,8 @@ class TranscriptionService:
     def give_up(self) -> None:
         """Cancel what is still in work at the end of a drain."""
         self._gave_up = True
-        for cancel in self._cancels:
+        # A copy: the server calls this from another thread than the one where requests come and go.
+        for cancel in tuple(self._cancels):
             cancel.set()
 
     @property

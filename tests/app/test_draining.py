@@ -43,7 +43,7 @@ async def stream(request):
 
 app = Starlette(routes=[Route("/work", work), Route("/stream", stream)])
 sys.exit(serve(app, listen("127.0.0.1", port), start_drain=draining.set, busy=lambda: time.monotonic() < ends[0],
-               drain_seconds=limit, on_started=lambda: print("started", flush=True)))
+               give_up=lambda: None, drain_seconds=limit, on_started=lambda: print("started", flush=True)))
 """
 
 
