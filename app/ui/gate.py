@@ -7,6 +7,7 @@ own folder, and a route that is not in the list below does not exist.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import re
@@ -282,22 +283,25 @@ async def _nothing_here(scope: Scope, receive: Receive, send: Send) -> None:
 
 async def _finished(app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
     """Run `app`; what it raises once it has begun to answer ends the answer."""
-    started = False
+    started = ended = False
 
     async def noted(message: Message) -> None:
-        nonlocal started
+        nonlocal started, ended
         started = True
+        ended = message["type"] == "http.response.body" and not message.get("more_body")
         await send(message)
 
     try:
         await app(scope, receive, noted)
-    except Exception as error:
+    except (Exception, asyncio.CancelledError) as error:
         if not started:
             raise
-        # An event stream tells its client that the session is not here, and then fails with 404 all the same.
-        if not isinstance(error.__cause__, HTTPException):
+        # A page's streams never end by themselves: the server's stop cancels them. And an event stream tells its client
+        # that the session is not here, and then fails with 404 all the same.
+        if not (isinstance(error, asyncio.CancelledError) or isinstance(error.__cause__, HTTPException)):
             log.exception("Gradio failed in the middle of an answer")
-        await send({"type": "http.response.body", "body": b""})
+        if not ended:
+            await send({"type": "http.response.body", "body": b""})
 
 
 class _Replayed:
