@@ -24,6 +24,7 @@ DESKTOP = (1440, 900)
 PHONE = (390, 844)
 LEFT_IN_THE_MIDDLE = (
     "AbortError: signal is aborted",
+    "Error: The event stream ended too early.",
     "Unexpected error Connection errored out",
     "Unexpected error 404: Not Found",
     "/gradio_api/queue/data?",

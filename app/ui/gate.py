@@ -299,8 +299,9 @@ async def _finished(app: ASGIApp, scope: Scope, receive: Receive, send: Send) ->
         # A page's streams never end by themselves: the server's stop cancels them. And an event stream tells its client
         # that the session is not here, and then fails with 404 all the same.
         if not (isinstance(error, asyncio.CancelledError) or isinstance(error.__cause__, HTTPException)):
+            # Not ended, so that the server cuts the connection off: nobody must take half an answer for a whole one.
             log.exception("Gradio failed in the middle of an answer")
-        if not ended:
+        elif not ended:
             await send({"type": "http.response.body", "body": b""})
 
 
