@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -58,3 +60,25 @@ def _until_answering(url: str) -> None:
 def settings_in(folder: Path, **values: object) -> Settings:
     """Settings over a test's own folder, untouched by this machine's environment."""
     return Settings.model_validate({"data_dir": folder, "speech_workers": 1, **values})
+
+
+@contextmanager
+def process_of(program: str, *arguments: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """A process that runs `program` with a free port and `arguments`, and its base URL, once it printed "started"."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    process = subprocess.Popen(
+        [sys.executable, "-c", program, str(port), *arguments],
+        cwd=Path(__file__).parents[1],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    try:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "started\n"
+        yield process, f"http://127.0.0.1:{port}"
+    finally:
+        process.kill()
+        process.communicate()

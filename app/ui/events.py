@@ -74,27 +74,28 @@ class StudioBlocks(gr.Blocks):  # type: ignore[misc] # Gradio ships no types
                 takes = f"takes {len(names)} values ({', '.join(names)})" if names else "takes no values"
                 raise InvalidRequest("data", f"/{block_fn.api_name} {takes}, and {len(inputs)} were sent.")
             inputs = inputs + [_default(block_fn.api_name, parameter) for parameter in parameters[len(inputs) :]]
+            refusal = "{} must be an uploaded file: handle_file(path) in gradio_client. Uploads are kept for a day."
         else:
-            names = [getattr(block, "label", None) or "This field" for block in block_fn.inputs]
+            names = [getattr(block, "label", None) or "File" for block in block_fn.inputs]
             if len(inputs) != len(names):
                 raise InvalidRequest("data", "This page is older than the studio: reload it.")
-        return [self._with_own_files(name, value, owner) for name, value in zip(names, inputs, strict=True)]
+            refusal = "{}: the file is not here any more. Choose it again; uploads are kept for a day."
+        return [
+            self._with_own_files(value, owner, InvalidMedia(name, refusal.format(name)))
+            for name, value in zip(names, inputs, strict=True)
+        ]
 
-    def _with_own_files(self, name: str, value: Any, owner: str) -> Any:
-        """The value, files in it reduced to what was checked. Raises InvalidMedia for one that is not the owner's."""
+    def _with_own_files(self, value: Any, owner: str, refusal: InvalidMedia) -> Any:
+        """The value, files in it reduced to what was checked. Raises `refusal` for one that is not the owner's."""
         if isinstance(value, list):
-            return [self._with_own_files(name, item, owner) for item in value]
+            return [self._with_own_files(item, owner, refusal) for item in value]
         if not isinstance(value, dict):
             return value
         if "path" not in value and "url" not in value:
-            return {key: self._with_own_files(name, item, owner) for key, item in value.items()}
+            return {key: self._with_own_files(item, owner, refusal) for key, item in value.items()}
         path = self._files.find(owner, value.get("path"))
         if path is None:
-            raise InvalidMedia(
-                name,
-                f"{name} must be an uploaded file, handle_file(path) in gradio_client; "
-                "one that was uploaded long ago is gone: upload it again.",
-            )
+            raise refusal
         orig_name = value.get("orig_name")
         # Made anew: an address in `url`, or a stream, would be opened by Gradio.
         return {

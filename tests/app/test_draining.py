@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import signal
-import socket
 import subprocess
-import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from contextlib import AbstractContextManager
 
 import httpx
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.serving import process_of
 
 # /work starts a job of some seconds; /stream never ends, like the page's heartbeat.
 SERVER = """
@@ -47,25 +43,8 @@ sys.exit(serve(app, listen("127.0.0.1", port), start_drain=draining.set, busy=la
 """
 
 
-@contextmanager
-def server(limit: float) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    process = subprocess.Popen(
-        [sys.executable, "-c", SERVER, str(port), str(limit)],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    try:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "started\n"
-        yield process, f"http://127.0.0.1:{port}"
-    finally:
-        process.kill()
-        process.communicate()
+def server(limit: float) -> AbstractContextManager[tuple[subprocess.Popen[str], str]]:
+    return process_of(SERVER, str(limit))
 
 
 def rest(process: subprocess.Popen[str]) -> tuple[int, str]:

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import json
 import signal
-import socket
 import subprocess
-import sys
 import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +17,7 @@ import pytest
 from app.stores.opening import open_stores
 from tests.app.conftest import Served, serve
 from tests.app.test_http_images import held, running, until
-from tests.conftest import ROOT
+from tests.serving import process_of
 
 KEY = {"Idempotency-Key": "once"}
 
@@ -36,30 +33,14 @@ from tests.serving import make_studio, settings_in
 from tests.small_engines import BlobEngine, EchoSpeech
 
 set_up_logging()
-settings = settings_in(Path(sys.argv[1]), port=int(sys.argv[2]), drain_seconds=1)
+settings = settings_in(Path(sys.argv[2]), port=int(sys.argv[1]), drain_seconds=1)
 studio = make_studio(settings, BlobEngine(gate=Event()), EchoSpeech())
 sys.exit(serve_studio(studio, listen("127.0.0.1", settings.port), lambda: print("started", flush=True)))
 """
 
 
-@contextmanager
-def endless(folder: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
-    process = subprocess.Popen(
-        [sys.executable, "-c", STUDIO, str(folder), str(port)],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    try:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "started\n"
-        yield process, f"http://127.0.0.1:{port}"
-    finally:
-        process.kill()
-        process.communicate()
+def endless(folder: Path) -> AbstractContextManager[tuple[subprocess.Popen[str], str]]:
+    return process_of(STUDIO, str(folder))
 
 
 def test_at_the_end_of_the_drain_everybody_who_waits_is_answered(tmp_path: Path) -> None:

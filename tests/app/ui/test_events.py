@@ -134,7 +134,7 @@ def test_no_file_but_an_uploaded_one_is_opened_by_the_page(
         index, values = page_event(config, button, {component: filled(hostile, names)})
         message = caller.join(index, values, "page")
         assert message["success"] is False
-        assert "must be an uploaded file" in message["output"]["error"]
+        assert "the file is not here any more. Choose it again" in message["output"]["error"]
         assert message["output"]["title"] == "That did not work"
     assert (copies(), stranger[1]) == (before, [])
 
