@@ -108,9 +108,9 @@ class Lane:
             self._load()
         except StudioError as error:
             problem = error
-        except Exception:
-            # The lane must go on to tell its callers, whatever the loader raised.
-            log.exception("the %s engine could not be loaded", self.name)
+        except Exception as error:
+            # The lane must go on to tell its callers, whatever the loader raised. No user's words are in it yet.
+            log.exception("the %s engine could not be loaded: %s", self.name, error)
             problem = StudioError(f"The {self.name} engine could not be loaded; the server's log says why.")
         with self._changed:
             self._problem = problem

@@ -18,17 +18,17 @@ from urllib.parse import urlencode
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.api.errors import problem
+from app.api.errors import problem, problem_of
 from app.concurrency import run_blocking
 from app.limits import BodyTooLarge
 from app.ui.cache import FileCache, caller_id
 from app.ui.events import StudioBlocks
 from app.ui.uploads import receive_files
-from engines.errors import InvalidRequest
+from engines.errors import InvalidRequest, StudioError
 
 log = logging.getLogger(__name__)
 
@@ -121,13 +121,19 @@ class GradioGate:
 
     async def _upload(self, request: Request) -> ASGIApp:
         wanted = request.query_params.get("upload_id")
-        return await receive_files(
-            request,
-            self._files,
-            request.state.owner,
-            max_bytes=self._max_upload_bytes,
-            upload_id=None if wanted is None else _own_session(request, wanted, "upload_id"),
-        )
+        upload_id = None if wanted is None else _own_session(request, wanted, "upload_id")
+        try:
+            return await receive_files(
+                request, self._files, request.state.owner, max_bytes=self._max_upload_bytes, upload_id=upload_id
+            )
+        except StudioError as error:
+            if upload_id is None:
+                raise
+            # Only the page asks for progress, and it shows a person the whole text of a refusal.
+            told = problem_of(error)
+            return PlainTextResponse(
+                str(error), told.status_code, {"Retry-After": told.headers.get("retry-after", "5")}
+            )
 
     async def _join(self, request: Request) -> ASGIApp:
         try:

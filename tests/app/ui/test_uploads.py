@@ -159,6 +159,10 @@ def test_on_a_full_disk_an_upload_gets_a_sentence_and_leaves_room(caller: Caller
         assert full.json()["error"]["message"] == (
             "The upload could not be written to this server's disk; it may be full."
         )
+        large = {"files": ("x.wav", b"x" * (3 * 2**20))}
+        on_the_page = caller.post("/gradio_api/upload", params={"upload_id": "x"}, files=large)
+        assert on_the_page.status_code == 503
+        assert on_the_page.text == full.json()["error"]["message"]
         assert own_files() == set()
         heard = caller.upload("sound.wav", write_sound(tmp_path).read_bytes())
         assert caller.call("transcribe", file_data(heard))[0] == "complete"
