@@ -108,8 +108,8 @@ def _sentences(folder: Path) -> Iterator[None]:
     except PermissionError as error:
         where = error.filename or folder
         raise StorageFailed(
-            f"{where} belongs to another user, or this one may not write there ({error.strerror}). Start the studio "
-            f"as the owner of {folder}, or choose another folder with STUDIO_DATA_DIR."
+            f"The data folder {folder} cannot be used by this user ({error.strerror}: {where}). Start the studio as "
+            "the owner of that folder, or choose another one with STUDIO_DATA_DIR."
         ) from error
     except OSError as error:
         if disk_is_full(error):

@@ -109,9 +109,10 @@ class SqliteJobStore:
 
     def _damaged(self, what: str) -> StorageFailed:
         files = self._path.parent / "files"
+        words = " ".join(what.split()).removeprefix("*** in database main *** ")
         return StorageFailed(
-            f"The database {self._path} is damaged ({' '.join(what.split())}). Restore it from a backup; or, to begin "
-            f"anew, move it and {files} away."
+            f"The database {self._path} is damaged ({words}). Restore it from a backup; or, to begin anew, move it and "
+            f"{files} away."
         )
 
     def _refused(self, error: sqlite3.Error) -> StorageFailed:

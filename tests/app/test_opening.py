@@ -7,7 +7,8 @@ import socket
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -143,6 +144,66 @@ def test_a_folder_that_others_could_read_is_closed_to_them(tmp_path: Path) -> No
     stores = open_stores(folder)
     assert open_to_others(folder) == []
     stores.close()
+
+
+def test_a_permissive_umask_opens_nothing(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    upload = tmp_path / "upload"
+    upload.write_bytes(b"sound")
+    before = os.umask(0)
+    try:
+        stores = open_stores(folder)
+        stores.media.write("ab12", 0, "1.png", "image/png", b"x")
+        stores.media.adopt_upload(upload, "ab13")
+        assert {path.name for path in folder.rglob("*")} >= {"jobs.db", "jobs.db-wal", "jobs.db-shm", "1.png", "ab13"}
+        assert open_to_others(folder) == []
+        stores.close()
+    finally:
+        os.umask(before)
+
+
+def test_a_restored_database_is_closed_to_others(tmp_path: Path) -> None:
+    folder = used(tmp_path / "data")
+    (folder / "jobs.db").chmod(0o644)
+    open_stores(folder).close()
+    assert open_to_others(folder) == []
+
+
+@contextmanager
+def nobody() -> Iterator[None]:
+    """Run the block as a user without rights."""
+    if os.geteuid() != 0:
+        yield
+        return
+    os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+@pytest.mark.parametrize("folder", ["/usr", "/usr/made-by-nobody"])
+def test_a_folder_of_another_user_is_refused(folder: str) -> None:
+    with nobody(), pytest.raises(StorageFailed, match=f"{folder} cannot be used by this user .* owner of that folder"):
+        open_stores(Path(folder))
+
+
+@pytest.mark.parametrize("folder", ["/tmp", "/"])
+def test_a_folder_that_is_not_the_studios_alone_is_refused(folder: str) -> None:
+    # As nobody, who could not close these to others if they were not refused.
+    with nobody(), pytest.raises(StorageFailed, match=r"Choose a folder of its own with STUDIO_DATA_DIR"):
+        open_stores(Path(folder))
+
+
+def test_a_database_that_another_program_holds_is_told(tmp_path: Path) -> None:
+    folder = used(tmp_path / "data")
+    with sqlite3.connect(folder / "jobs.db", isolation_level=None) as other:
+        other.execute("PRAGMA locking_mode=EXCLUSIVE")
+        other.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(StorageFailed, match=r"jobs\.db is locked by another program\. Close that one"):
+            open_stores(folder)
+    other.close()
+    open_stores(folder).close()
 
 
 def open_to_others(folder: Path) -> list[str]:
