@@ -14,14 +14,20 @@ from typing import Any
 import httpx
 import pytest
 
+from app.job_types import INTERRUPTED, JobState
+from app.server import create_app
 from app.stores.opening import open_stores
+from engines.errors import OutOfMemory
+from engines.types import ImageRequest, ImageResult, ProgressCallback
 from tests.app.conftest import Served, serve
 from tests.app.test_http_images import held, running, until
-from tests.serving import process_of
+from tests.app.ui.test_endpoints import write_sound
+from tests.serving import make_studio, process_of, serving, settings_in
+from tests.small_engines import BlobEngine, EchoSpeech
 
 KEY = {"Idempotency-Key": "once"}
 
-# A studio as `launch.py` serves it, whose pictures are never finished.
+# A studio as `launch.py` serves it, that never finishes anything.
 STUDIO = """
 import sys
 from pathlib import Path
@@ -34,7 +40,7 @@ from tests.small_engines import BlobEngine, EchoSpeech
 
 set_up_logging()
 settings = settings_in(Path(sys.argv[2]), port=int(sys.argv[1]), drain_seconds=1)
-studio = make_studio(settings, BlobEngine(gate=Event()), EchoSpeech())
+studio = make_studio(settings, BlobEngine(gate=Event()), EchoSpeech(gate=Event()))
 sys.exit(serve_studio(studio, listen("127.0.0.1", settings.port), lambda: print("started", flush=True)))
 """
 
@@ -43,9 +49,13 @@ def endless(folder: Path) -> AbstractContextManager[tuple[subprocess.Popen[str],
     return process_of(STUDIO, str(folder))
 
 
-def test_at_the_end_of_the_drain_everybody_who_waits_is_answered(tmp_path: Path) -> None:
+def test_at_the_end_of_the_drain_everybody_who_waits_is_answered(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     with endless(tmp_path) as (process, url), httpx.Client(base_url=url, timeout=60) as http:
         answers: dict[str, httpx.Response] = {}
+        seen: list[str] = []
+        sound = ("a.wav", write_sound(tmp_path_factory.mktemp("sound")).read_bytes())
 
         def ask(name: str, method: str, path: str, **more: Any) -> None:
             answers[name] = http.request(method, path, **more)
@@ -63,11 +73,18 @@ def test_at_the_end_of_the_drain_everybody_who_waits_is_answered(tmp_path: Path)
         event = http.post("/gradio_api/call/avatar", json={"data": ["z"]}).json()["event_id"]
         until(lambda: sum(lane["running"] + lane["waiting"] for lane in http.get("/health").json()["lanes"]) == 3)
         threads.append(ask_in_background("gradio", "GET", f"/gradio_api/call/avatar/{event}"))
+        threads.append(ask_in_background("speech", "POST", "/v1/audio/transcriptions", files={"file": sound}))
+        until(lambda: sum(lane["running"] + lane["waiting"] for lane in http.get("/health").json()["lanes"]) == 4)
+        [job_id] = [file.name for file in (tmp_path / "uploads").iterdir() if not file.name.startswith("upload-")]
+        watching = threading.Event()
+        threads.append(threading.Thread(target=watch, args=(url, job_id, watching, seen)))
+        threads[-1].start()
+        assert watching.wait(60)
         process.send_signal(signal.SIGTERM)
         for thread in threads:
             thread.join(60)
         output, _ = process.communicate(timeout=60)
-    for name in ("generate", "openai"):
+    for name in ("generate", "openai", "speech"):
         answer = answers[name]
         assert answer.status_code == 503, answer.text
         assert int(answer.headers["retry-after"]) > 0
@@ -80,9 +97,22 @@ def test_at_the_end_of_the_drain_everybody_who_waits_is_answered(tmp_path: Path)
     assert "Traceback" not in output
     assert "most recent call last" not in output
     assert output.splitlines()[-1] == "Stopped after 1 s with work still running."
+    last_event = json.loads(seen[-1])
+    assert (last_event["state"], last_event["error"]["type"]) == ("interrupted", "interrupted")
     stores = open_stores(tmp_path)
-    assert stores.jobs.recent("local", "image", 10) == []
+    job = stores.jobs.get(job_id)
+    assert job is not None
+    assert (job.state, job.error) == (JobState.INTERRUPTED, INTERRUPTED)
     stores.close()
+
+
+def watch(url: str, job_id: str, watching: threading.Event, seen: list[str]) -> None:
+    """Collect the data of a job's events; `watching` is set after the first."""
+    with httpx.stream("GET", f"{url}/jobs/{job_id}/events", timeout=60) as stream:
+        for line in stream.iter_lines():
+            if line.startswith("data: "):
+                seen.append(line.removeprefix("data: "))
+                watching.set()
 
 
 def generate(served: Served, prompt: str = "a red fox", **headers: str) -> httpx.Response:
@@ -109,13 +139,32 @@ def test_after_a_cancelled_job_the_key_starts_the_work_again(served: Served, key
     assert generate(served, "another", **key).status_code == 422
 
 
-def test_after_a_failed_job_the_key_starts_the_work_again(served: Served, key: dict[str, str]) -> None:
-    data = {"file": ("notes.wav", b"this is no sound")}
-    first = served.http.post("/v1/audio/transcriptions", files=data, headers=key)
-    second = served.http.post("/v1/audio/transcriptions", files=data, headers=key)
-    assert first.status_code == second.status_code == 422
-    other = served.http.post("/v1/audio/transcriptions", files={"file": ("notes.wav", b"other")}, headers=key)
-    assert other.json()["error"]["type"] == "idempotency_conflict"
+class ShortOfMemory(BlobEngine):
+    """Fails until `room` is set."""
+
+    room = threading.Event()
+
+    def generate(self, request: ImageRequest, on_progress: ProgressCallback, cancel: threading.Event) -> ImageResult:
+        if not self.room.is_set():
+            raise OutOfMemory("The device's memory is full. Try again.")
+        return BlobEngine.generate(self, request, on_progress, cancel)
+
+
+def test_after_a_failed_job_the_key_starts_the_work_again(tmp_path: Path) -> None:
+    image = ShortOfMemory()
+    studio = make_studio(settings_in(tmp_path), image, EchoSpeech())
+    with serving(create_app(studio)) as url:
+
+        def generate(prompt: str) -> httpx.Response:
+            return httpx.post(f"{url}/generate", json={"prompt": prompt}, headers=KEY, timeout=60)
+
+        assert generate("a red fox").json()["error"]["type"] == "out_of_memory"
+        assert generate("another").json()["error"]["type"] == "idempotency_conflict"
+        image.room.set()
+        assert generate("another").json()["error"]["type"] == "idempotency_conflict"
+        made = generate("a red fox")
+        assert made.status_code == 200, made.text
+        assert generate("a red fox").json()["job_id"] == made.json()["job_id"]
 
 
 def test_after_a_stop_the_key_starts_the_work_again(tmp_path: Path) -> None:
