@@ -24,6 +24,7 @@ from app.guard import SiteGuard
 from app.headers import SecurityHeaders
 from app.job_types import StorageFailed
 from app.limits import BodyLimit
+from app.stopping import AnswerWhenStopped
 from app.studio import Studio
 
 if TYPE_CHECKING:
@@ -61,7 +62,8 @@ def create_app(studio: Studio) -> FastAPI:
     for router in (health.router, legacy.router, openai.router, jobs.router):
         app.include_router(router)
     add_docs(app)
-    # Added last is asked first: what browsers are told, host, then CORS, then who calls, then how much.
+    # Added last is asked first: what browsers are told, host, then CORS, then who calls, then how much, then the stop.
+    app.add_middleware(AnswerWhenStopped)
     app.add_middleware(BodyLimit, max_bytes=settings.max_upload_mb * 2**20)
     app.add_middleware(BearerAuth, tokens=settings.tokens, exempt=frozenset({"/health/live"}))
     app.add_middleware(

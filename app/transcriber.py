@@ -26,6 +26,7 @@ from app.concurrency import run_blocking
 from app.draining import DrainingServer
 from app.job_types import Draining, QueueFull
 from app.limits import BodyLimit
+from app.stopping import AnswerWhenStopped
 from engines.errors import Cancelled, ServiceUnavailable, StudioError
 from engines.protocols import SpeechEngine
 from engines.types import Progress, TranscribeRequest, Transcript
@@ -162,6 +163,7 @@ def create_service(engine: SpeechEngine, options: ServiceOptions | None = None) 
         with service.place() as cancel:
             return await _answer(request, service, cancel)
 
+    app.add_middleware(AnswerWhenStopped)
     app.add_middleware(BodyLimit, max_bytes=options.max_upload_bytes + FORM_BYTES)
     app.add_middleware(BearerAuth, tokens=options.api_tokens, exempt=PROBES)
     return app

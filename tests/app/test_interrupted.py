@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import socket
 import subprocess
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -104,6 +105,30 @@ def test_at_the_end_of_the_drain_everybody_who_waits_is_answered(
     assert job is not None
     assert (job.state, job.error) == (JobState.INTERRUPTED, INTERRUPTED)
     stores.close()
+
+
+def test_an_upload_that_still_comes_in_at_the_end_of_the_drain_is_answered(tmp_path: Path) -> None:
+    head = (
+        b"POST /v1/audio/transcriptions HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000\r\n"
+        b"Content-Type: multipart/form-data; boundary=b\r\n\r\n"
+        b'--b\r\nContent-Disposition: form-data; name="file"; filename="a.wav"\r\n\r\n'
+    )
+    with endless(tmp_path) as (process, url):
+        job = httpx.post(f"{url}/gradio_api/call/avatar", json={"data": ["x"]})
+        assert job.status_code == 200
+        until(lambda: sum(lane["running"] for lane in httpx.get(f"{url}/health").json()["lanes"]) == 1)
+        with socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2])), timeout=60) as upload:
+            upload.sendall(head)
+            until(lambda: list((tmp_path / "uploads").iterdir()))
+            process.send_signal(signal.SIGTERM)
+            answer = upload.makefile("rb").read().decode()
+        output, _ = process.communicate(timeout=60)
+    status, _, rest = answer.partition("\r\n")
+    assert status == "HTTP/1.1 503 Service Unavailable"
+    assert "retry-after: 30" in rest.lower()
+    assert '"type":"draining"' in rest
+    assert process.returncode == 1
+    assert "most recent call last" not in output
 
 
 def watch(url: str, job_id: str, watching: threading.Event, seen: list[str]) -> None:
