@@ -44,7 +44,7 @@ def launched(folder: Path, *flags: str, **variables: str) -> Iterator[Launched]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("STUDIO_")}
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(("STUDIO_", "GRADIO_"))}
     env = {**clean, "STUDIO_DATA_DIR": str(folder / "data"), "HOME": str(folder), **variables}
     output = folder / "output.txt"
     with output.open("w") as log:
