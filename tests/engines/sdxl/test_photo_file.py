@@ -138,8 +138,10 @@ def test_a_folder_and_nothing_are_refused(path: Path) -> None:
 
 
 def test_a_jpegs_bytes_between_segments_are_passed_over(path: Path) -> None:
+    path.write_bytes(JPEG)
+    plain = load_photo(path, 64, 64, Event())
     path.write_bytes(with_segments(JPEG, b"\xff\xe1\x00\x05abc" + b"\0\0" + b"\xff\xff"))
-    load_photo(path, 64, 64, Event())
+    assert load_photo(path, 64, 64, Event()) == plain
 
 
 BOMBS = {
@@ -227,10 +229,11 @@ def test_a_jpeg_of_empty_segments_is_refused_at_once(path: Path) -> None:
 
 def test_a_progressive_jpeg_and_what_phones_put_behind_it_are_fine(path: Path) -> None:
     """A film, for one: in 20 MB of anything there are hundreds of what would be a scan's beginning."""
-    path.write_bytes(
-        with_scans(saved(PICTURE, "JPEG", progressive=True), 50) + b"film" * 20_000 + b"\xff\xda\0\2" * 500
-    )
-    load_photo(path, 64, 64, Event())
+    progressive = with_scans(saved(PICTURE, "JPEG", progressive=True), 50)
+    path.write_bytes(progressive)
+    plain = load_photo(path, 64, 64, Event())
+    path.write_bytes(progressive + b"film" * 20_000 + b"\xff\xda\0\2" * 500)
+    assert load_photo(path, 64, 64, Event()) == plain
 
 
 # Cancel --------------------------------------------------------------------------------------------------------------
