@@ -30,7 +30,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from types import FrameType
 
-from app import cli
+from app.cli import parse
 
 ROOT = Path(__file__).resolve().parent
 VENV = ROOT / ".venv"
@@ -40,7 +40,7 @@ LOCK = ROOT / ".venv.lock"
 REQUIREMENTS = ("requirements.txt",)
 TEST_REQUIREMENTS = (*REQUIREMENTS, "tests/requirements.txt")
 
-# What `app.transcriber` imports: its container carries these and no torch. tests/test_architecture.py keeps the list.
+# What the speech service imports: its container carries these and no torch. tests/test_architecture.py keeps the list.
 TRANSCRIBER_NEEDS = frozenset({"av", "fastapi", "pillow", "pydantic-settings", "python-multipart", "uvicorn", "vosk"})
 
 # .venv measures 1.9 GB with the CPU build of torch; pip keeps up to 0.6 GB of downloads beside it while it works.
@@ -62,19 +62,19 @@ NETWORK_TROUBLE = (
 
 
 def main(argv: list[str]) -> int:
-    command = cli.parse(argv)
+    command = parse.parse(argv)
     if command.name == "test":
         return run_tests(command.rest)
     be_set_up(REQUIREMENTS, TRANSCRIBER_NEEDS if command.name == "transcriber" else None)
     if command.name == "train-sketch":
         sys.argv[1:] = command.rest
-        runpy.run_module("tools.sketch", run_name="__main__", alter_sys=True)
+        runpy.run_module("training.sketch", run_name="__main__", alter_sys=True)
         return 0
-    return cli.run(command)
+    return parse.run(command)
 
 
 def run_tests(pytest_args: list[str]) -> int:
-    from tools import check
+    from tests import check
 
     check.have_system_packages(extra=() if find_spec("ensurepip") else ("python3-venv",))
     be_set_up(TEST_REQUIREMENTS)

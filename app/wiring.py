@@ -7,13 +7,13 @@ from pathlib import Path
 
 from fastapi import FastAPI
 
-from app.jobs import Jobs
-from app.lane import Lane
+from app.http.apps import create_app
+from app.jobs.lane import Lane
+from app.jobs.queue import Jobs
+from app.jobs.store.opening import open_stores
 from app.presets import load_presets
-from app.server import create_app
-from app.settings import Settings
-from app.stores.opening import open_stores
-from app.studio import Studio
+from app.settings.fields import Settings
+from app.work.studio import Studio
 from engines.devices import SDXL_BYTES, cuda_gpu
 from engines.protocols import ImageEngine, SpeechEngine
 from engines.sdxl.engine import SdxlEngine

@@ -28,12 +28,12 @@ import numpy as np
 import torch
 from PIL import Image, ImageDraw
 
-from tools.sketch import data, judge, sheet
-from tools.sketch.attributes import COLORS, Picture, contrast, sample_avatar
-from tools.sketch.captions import caption
-from tools.sketch.draw import draw
-from tools.sketch.export import STUDIO
-from tools.sketch.paths import MODEL
+from training.sketch import data, judge, sheet
+from training.sketch.attributes import COLORS, Picture, contrast, sample_avatar
+from training.sketch.captions import caption
+from training.sketch.draw import draw
+from training.sketch.export import STUDIO
+from training.sketch.paths import MODEL
 
 ATTRIBUTES = tuple(name for name in judge.HEADS if name != "kind")  # every prompt says its kind, so that is no merit
 BATCH = 10

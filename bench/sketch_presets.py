@@ -26,9 +26,9 @@ import torch
 from PIL import Image
 
 from app.presets import KINDS, load_presets
-from app.recipes import hero_prompt
-from tools.sketch.paths import MODEL
-from tools.sketch.studio import Studio, asked
+from app.work.recipes import hero_prompt
+from training.sketch.paths import MODEL
+from training.sketch.studio import Studio, asked
 
 # None says anything of its own that a preset decides.
 FACES = (

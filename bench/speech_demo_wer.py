@@ -2,7 +2,7 @@
 
 Speaks new sentences every time a new --seed is given, in espeak-ng variants and a flite voice that training never
 heard, so the figure is of this model on this day and not of a file that the model may have been tuned on. Needs what
-`python -m tools.speech_demo` needs. The figures are of synthetic speech: they say nothing of people.
+`python -m training.speech_demo` needs. The figures are of synthetic speech: they say nothing of people.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from typing import Any
 import numpy as np
 import vosk
 
-from tools.speech_demo.corpus import SAMPLE_RATE, Utterance
-from tools.speech_demo.espeak import Espeak
-from tools.speech_demo.evaluate import Score, open_model, score, transcribe
-from tools.speech_demo.synth import held_out_set
-from tools.speech_demo.vocabulary import read_lexicon
+from training.speech_demo.corpus import SAMPLE_RATE, Utterance
+from training.speech_demo.espeak import Espeak
+from training.speech_demo.evaluate import Score, open_model, score, transcribe
+from training.speech_demo.synth import held_out_set
+from training.speech_demo.vocabulary import read_lexicon
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "bench" / "results"

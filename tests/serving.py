@@ -15,9 +15,9 @@ import httpx
 import uvicorn
 from starlette.types import ASGIApp
 
-from app.settings import Settings
-from app.studio import Studio
+from app.settings.fields import Settings
 from app.wiring import assemble
+from app.work.studio import Studio
 from engines.protocols import ImageEngine, SpeechEngine
 
 

@@ -13,9 +13,9 @@ import pytest
 import launch
 
 ROOT = Path(__file__).resolve().parent.parent
-OWN = ("app", "engines", "tools", "bench", "tests", "launch")
+OWN = ("app", "engines", "training", "bench", "tests", "launch")
 # What terminal commands may do and nothing else: write with print.
-TERMINAL = {"launch", "app.models_cli"}
+TERMINAL = {"launch", "app.cli.models"}
 # What to install for an import: another name, or what brings it along.
 DISTRIBUTION = {
     "PIL": "pillow",
@@ -102,16 +102,16 @@ def test_the_words_that_engines_share_need_no_engine(name: str) -> None:
 
 @pytest.mark.parametrize("name", sorted(name for name in MODULES if name.startswith("app")))
 def test_the_app_never_imports_its_caller_or_what_does_not_ship(name: str) -> None:
-    assert not {top.split(".")[0] for top in imports(name)} & {"launch", "tests", "tools", "bench"}
+    assert not {top.split(".")[0] for top in imports(name)} & {"launch", "tests", "training", "bench"}
 
 
 @pytest.mark.parametrize("name", sorted(name for name in MODULES if name.startswith("app")))
 def test_only_the_wiring_picks_engines_and_stores(name: str) -> None:
     concrete = {"engines.sdxl.engine", "engines.speech.vosk_engine", "engines.speech.cloud_run"}
-    stores = {"app.stores.sqlite", "app.stores.opening"}
-    if name == "app.stores.opening":
+    stores = {"app.jobs.store.sqlite", "app.jobs.store.opening"}
+    if name == "app.jobs.store.opening":
         assert not imports(name) & concrete
-    elif name not in ("app.wiring", "app.transcriber_main"):
+    elif name not in ("app.wiring", "app.cli.transcriber"):
         assert not imports(name) & (concrete | stores)
 
 
@@ -130,14 +130,14 @@ def test_launch_parses_on_an_old_python() -> None:
 
 def test_the_transcriber_needs_what_its_container_carries() -> None:
     # The engine starts its worker as a process, not by import.
-    used = outside(closure("app.transcriber_main") | closure("engines.speech.worker"))
+    used = outside(closure("app.cli.transcriber") | closure("engines.speech.worker"))
     assert not used & {"torch", "gradio", "diffusers", "transformers", "compel"}
     assert {DISTRIBUTION.get(top, top) for top in used} == launch.TRANSCRIBER_NEEDS
 
 
 def test_taking_the_port_needs_no_heavy_package() -> None:
     heavy = {"torch", "gradio", "fastapi", "diffusers", "transformers", "numpy", "PIL", "vosk", "av"}
-    assert not outside(closure("app.serve", top_level=True) | closure("app.settings")) & heavy
+    assert not outside(closure("app.cli.serve", top_level=True) | closure("app.settings.fields")) & heavy
 
 
 @pytest.mark.parametrize("name", sorted(MODULES))

@@ -23,7 +23,7 @@ import pytest
 import launch
 
 ROOT = Path(__file__).resolve().parent.parent
-COPIED = ("launch.py", "pyproject.toml", "app/__init__.py", "app/about.py", "app/cli.py")
+COPIED = ("launch.py", "pyproject.toml", "app/__init__.py", "app/about.py", "app/cli/parse.py")
 
 # What stands in the copy for the app: it tells where it runs and what it was given.
 SETTINGS = """

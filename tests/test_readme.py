@@ -16,8 +16,8 @@ README = (ROOT / "README.md").read_text()
 ELSEWHERE = {
     "python3 launch.py": "tests/test_first_minute.py",
     "python3 launch.py test": "this very run",
-    "python3 launch.py transcriber": "tests/app/test_transcriber_main.py",
-    "python3 launch.py models pull small-en": "tests/app/test_models_cli.py",
+    "python3 launch.py transcriber": "tests/app/cli/test_transcriber.py",
+    "python3 launch.py models pull small-en": "tests/app/cli/test_models.py",
 }
 """Commands whose tests need more than a shell, and where those are."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from app.job_types import Job
+from app.jobs.model import Job
 from app.presets import ASPECTS, SUBJECT, Kind, Preset, Presets
 from engines.types import ImageModelInfo
 

@@ -7,13 +7,13 @@ from typing import Any
 
 import gradio as gr
 
-from app.recipes import image_request
-from app.studio import Studio
 from app.ui.again import FormValues
 from app.ui.image_form import ImageForm, advanced, negative_prompt_box, preset_picker, seed_row
 from app.ui.image_results import image_results
 from app.ui.image_tab import ImageTab, wire
 from app.ui.work import QUIET, Updates, Values, controls
+from app.work.recipes import image_request
+from app.work.studio import Studio
 from engines.types import ImageRequest
 
 DEFAULT_STRENGTH = 0.6

@@ -6,7 +6,6 @@ import os
 
 import gradio as gr
 
-from app.studio import Studio
 from app.ui.avatar import avatar_tab
 from app.ui.cache import FileCache
 from app.ui.endpoints import endpoints
@@ -14,6 +13,7 @@ from app.ui.events import StudioBlocks
 from app.ui.header import header
 from app.ui.hero import hero_tab
 from app.ui.transcribe import transcribe_tab
+from app.work.studio import Studio
 
 NEVER = "1000000000"
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import base64
 from typing import Any
 
-from app.job_types import Job
-from app.studio import Studio
+from app.jobs.model import Job
 from app.ui.files import served
+from app.work.studio import Studio
 
 CAPTIONS = ("srt", "vtt", "txt")
 

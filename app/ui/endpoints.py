@@ -16,16 +16,16 @@ from gradio.components.api_component import Api
 from gradio_client.utils import python_type_to_json_schema
 
 from app.concurrency import run_blocking
-from app.job_types import Job
+from app.jobs.model import Job
 from app.presets import ASPECTS, Kind
-from app.recipes import hero_prompt, image_request
-from app.studio import Studio
 from app.ui import endpoint_values as sent
 from app.ui.avatar import DEFAULT_STRENGTH
 from app.ui.details import data_uris, details, file_values, words
 from app.ui.image_form import NO_PRESET
 from app.ui.owner import owner_of
 from app.ui.work import FRAME_SECONDS
+from app.work.recipes import hero_prompt, image_request
+from app.work.studio import Studio
 from engines.types import TranscribeRequest
 
 Details = dict[str, Any]

@@ -12,9 +12,9 @@ from typing import Any
 from gradio.processing_utils import save_file_to_cache
 from PIL import Image
 
-from app.job_types import Job
-from app.studio import Studio
+from app.jobs.model import Job
 from app.ui.cache import gradio_cache
+from app.work.studio import Studio
 
 THUMBNAIL_SIDE = 320
 

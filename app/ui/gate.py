@@ -22,9 +22,9 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.api.errors import problem, problem_of
 from app.concurrency import run_blocking
-from app.limits import BodyTooLarge
+from app.http.errors import problem, problem_of
+from app.http.middleware.limits import BodyTooLarge
 from app.ui.cache import FileCache, caller_id
 from app.ui.events import StudioBlocks
 from app.ui.uploads import receive_files

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import gradio as gr
 
-from app.lane import LaneState, LaneStatus
-from app.studio import Studio
+from app.jobs.lane import LaneState, LaneStatus
 from app.ui.work import QUIET
+from app.work.studio import Studio
 
 LOGO = Path(__file__).parent / "static" / "carrot.svg"
 LOOK_SECONDS = 0.5

@@ -5,13 +5,13 @@ from __future__ import annotations
 import gradio as gr
 
 from app.presets import ASPECTS
-from app.recipes import hero_prompt, image_request
-from app.studio import Studio
 from app.ui.again import FormValues, aspect_of
 from app.ui.image_form import ImageForm, advanced, negative_prompt_box, preset_picker, seed_row
 from app.ui.image_results import image_results
 from app.ui.image_tab import ImageTab, wire
 from app.ui.work import QUIET, Updates, Values, controls
+from app.work.recipes import hero_prompt, image_request
+from app.work.studio import Studio
 from engines.types import ImageRequest
 
 DESCRIBE = "describe"

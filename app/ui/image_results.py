@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 import gradio as gr
 
-from app.job_types import Job
+from app.jobs.model import Job
 from app.presets import Kind
-from app.studio import Studio
 from app.ui.again import belongs
 from app.ui.files import served_images, thumbnail, zipped
 from app.ui.progress import note_html
 from app.ui.work import Updates
+from app.work.studio import Studio
 
 RECENT = 12
 """Jobs in the row of recent ones; two rows of six on a wide screen."""

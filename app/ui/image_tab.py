@@ -8,14 +8,14 @@ from dataclasses import dataclass
 import gradio as gr
 
 from app.concurrency import run_blocking
-from app.job_types import Job
-from app.studio import Studio
+from app.jobs.model import Job
 from app.ui.again import FormValues, form_values
 from app.ui.files import served
 from app.ui.image_form import KEEP, NO_PRESET, ImageForm, seed_to_use
 from app.ui.image_results import ImageResults, picked_image, recent_jobs, shown_job
 from app.ui.owner import owner_of
 from app.ui.work import QUIET, Controls, Updates, Values, Work, wire_work
+from app.work.studio import Studio
 from engines.types import ImageRequest
 
 

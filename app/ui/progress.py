@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 
-from app.job_types import Job, JobState
+from app.jobs.model import Job, JobState
 
 STAGES = {
     "starting": "Starting",

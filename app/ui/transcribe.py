@@ -8,8 +8,7 @@ from pathlib import Path
 import gradio as gr
 
 from app.concurrency import run_blocking
-from app.job_types import Job
-from app.studio import Studio
+from app.jobs.model import Job
 from app.ui.owner import owner_of
 from app.ui.transcript_view import (
     TranscriptView,
@@ -19,6 +18,7 @@ from app.ui.transcript_view import (
     transcript_view,
 )
 from app.ui.work import QUIET, Controls, Updates, Values, Work, controls, wire_work
+from app.work.studio import Studio
 from engines.errors import InvalidRequest
 from engines.types import SpeechModelInfo, TranscribeRequest
 

@@ -9,11 +9,11 @@ from typing import Any
 
 import gradio as gr
 
-from app.job_types import Job
-from app.studio import Studio
+from app.jobs.model import Job
 from app.ui.files import served, transcript_json
 from app.ui.progress import note_html
 from app.ui.work import Updates
+from app.work.studio import Studio
 
 RECENT = 10
 CAPTIONS = ("txt", "srt", "vtt")

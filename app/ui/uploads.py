@@ -14,7 +14,7 @@ from gradio_client.utils import strip_invalid_filename_characters
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
-from app.api.upload import OnBytes, close, receive_form
+from app.http.uploads import OnBytes, close, receive_form
 from app.ui.cache import FileCache
 
 MAX_FILES = 16

@@ -10,8 +10,8 @@ from typing import Any
 import gradio as gr
 
 from app.concurrency import run_blocking
-from app.job_types import Job, JobNotFound, JobState
-from app.jobs import Jobs
+from app.jobs.model import Job, JobNotFound, JobState
+from app.jobs.queue import Jobs
 from app.ui.owner import owner_of
 from app.ui.progress import ended_html, progress_html
 

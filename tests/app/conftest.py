@@ -9,8 +9,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from app.server import create_app
-from app.studio import Studio
+from app.http.apps import create_app
+from app.work.studio import Studio
 from tests.serving import make_studio, serving, settings_in
 from tests.small_engines import BlobEngine, EchoSpeech
 

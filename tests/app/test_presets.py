@@ -12,8 +12,8 @@ import pytest
 from app.presets import ASPECTS, KINDS, Kind, Preset, PresetError, Presets, load_presets
 from engines.errors import InvalidRequest
 from engines.sdxl.samplers import SAMPLERS
-from tools.sketch import attributes, captions
-from tools.sketch.sayings import of_face, of_place, sayings
+from training.sketch import attributes, captions
+from training.sketch.sayings import of_face, of_place, sayings
 
 BUILTIN = Path(__file__).parents[2] / "presets"
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from app.settings import Settings, SettingsRefused, TranscriberSettings, is_loopback, load, load_transcriber
-from app.settings_errors import variables
+from app.settings.fields import Settings, SettingsRefused, TranscriberSettings, is_loopback, load, load_transcriber
+from app.settings.report import variables
 
 ROOT = Path(__file__).resolve().parents[2]
 TOKEN = "a-token-that-is-long-enough"

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Page, expect
 
-from app.job_types import JobState
+from app.jobs.model import JobState
 from engines.types import ImageRequest
 from tests.app.conftest import Served
 from tests.app.ui.steps import corner, generate, last_job, middle, pictures, seed_of, start, toast, until_done

@@ -9,7 +9,7 @@ from threading import Event
 from playwright.sync_api import BrowserContext
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.server import create_app
+from app.http.apps import create_app
 from tests.app.ui.steps import corner, pictures, start, until_done
 from tests.browser import open_page
 from tests.serving import make_studio, serving, settings_in

@@ -12,10 +12,10 @@ import gradio as gr
 import pytest
 from gradio.routes import App
 
-from app.job_types import JobState
+from app.jobs.model import JobState
 from app.ui.cache import gradio_cache
 from tests.app.conftest import Served, serve
-from tests.app.test_http_images import held, until
+from tests.app.http.test_images import held, until
 from tests.app.ui.caller import Caller, events, file_data
 
 ANN, BOB = "the-token-of-ann-long-enough", "the-token-of-bob-long-enough"

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from app.job_types import JobState
+from app.jobs.model import JobState
 from tests.app.conftest import Served
 from tests.app.ui.steps import corner, middle
 from tests.app.ui.test_endpoints import write_sound

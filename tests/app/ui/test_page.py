@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from app.server import create_app
+from app.http.apps import create_app
 from tests.app.conftest import Served
 from tests.app.ui.steps import open_tab
 from tests.browser import PHONE, new_profile, open_page

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import BrowserContext, Page, Playwright, expect
 
-from app.server import create_app
+from app.http.apps import create_app
 from app.ui.transcript_view import NO_SPEECH
 from engines.speech.vosk_engine import VoskEngine
 from tests.app.conftest import Served

@@ -13,7 +13,7 @@ import pytest
 
 from app.ui.cache import gradio_cache
 from tests.app.conftest import Served, serve
-from tests.app.test_http_images import until
+from tests.app.http.test_images import until
 from tests.app.ui.caller import Caller, file_data
 from tests.app.ui.test_endpoints import write_sound
 from tests.disks import small_disk

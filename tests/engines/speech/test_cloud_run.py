@@ -12,7 +12,7 @@ from threading import Event
 import httpx
 import pytest
 
-from app.transcriber import ServiceOptions, create_service
+from app.http.transcriber import ServiceOptions, create_service
 from engines.errors import Cancelled, InvalidMedia, InvalidRequest, ServiceUnavailable, StudioError
 from engines.speech.cloud_run import CallOptions, CloudRunEngine
 from engines.speech.vosk_engine import VoskEngine

@@ -1,0 +1,153 @@
+"""`python3 launch.py models`: what models are here, get one, remove what is left over."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from engines.errors import ModelMissing, StudioError
+from engines.types import Progress
+from engines.weights.registry import ModelStore, State, read_registry
+
+REGISTRY = Path(__file__).resolve().parents[2] / "models" / "registry.toml"
+
+DONE, FAILED, MISUSED = 0, 1, 2
+"""Exit codes."""
+
+_BAR_CELLS = 30
+_REDRAW_SECONDS = 0.1
+_LINE_EVERY = 0.1
+"""Without a terminal: one line for every tenth of a stage."""
+
+
+def main(argv: Sequence[str], models_dir: Path, store: ModelStore | None = None) -> int:
+    """Run one command on `models_dir`. `store` replaces the one over the project's registry."""
+    parser = _parser()
+    try:
+        options = parser.parse_args(argv)
+    except SystemExit as stop:  # argparse has said what is wrong, or has shown the help
+        return MISUSED if stop.code else DONE
+    try:
+        store = store or ModelStore(models_dir, read_registry(REGISTRY))
+        if options.command == "pull":
+            return _pull(store, options.name)
+        if options.command == "prune":
+            return _prune(store, also_by_hand=options.all)
+        return _list(store)
+    except StudioError as error:
+        return _fail(str(error))
+    except OSError as error:
+        return _fail(f"{models_dir} cannot be used: {error}.")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="launch.py models", description="Models on this machine.")
+    commands = parser.add_subparsers(dest="command")
+    commands.add_parser("list", help="every known model: is it here, how large, verified (also without the word)")
+    pull = commands.add_parser("pull", help="fetch a model, check it and unpack it; goes on after an interruption")
+    pull.add_argument("name")
+    prune = commands.add_parser("prune", help="remove interrupted downloads and models that are no longer known")
+    prune.add_argument("--all", action="store_true", help="also folders that were put here by hand")
+    return parser
+
+
+def _list(store: ModelStore) -> int:
+    rows = [("NAME", "SIZE", "STATE", "PATH")]
+    for model in store.list():
+        here = model.state is not State.MISSING
+        rows.append((model.name, _size(model.bytes) if here else "-", model.state, str(model.path)))
+    widths = [max(len(row[column]) for row in rows) for column in range(3)]
+    for name, size, state, path in rows:
+        print(f"{name:<{widths[0]}}  {size:>{widths[1]}}  {state:<{widths[2]}}  {path}")
+    return DONE
+
+
+def _pull(store: ModelStore, name: str) -> int:
+    try:
+        model = store.registry.find(name)
+    except ModelMissing as error:
+        return _fail(str(error), MISUSED)
+    if model.source is None:
+        print(f"{name} is built in: there is nothing to fetch.")
+        return DONE
+    show = _Show(name, terminal=sys.stdout.isatty())
+    try:
+        folder = store.pull(
+            name, show.progress, on_wait=lambda: show.line(f"{name} is being fetched already; waiting.")
+        )
+    except KeyboardInterrupt:
+        show.end()
+        return _fail("Stopped. The same command goes on from here.")
+    finally:
+        show.end()
+    print(f"{name} is in {folder} ({model.licence}).")
+    return DONE
+
+
+def _prune(store: ModelStore, *, also_by_hand: bool) -> int:
+    freed = 0
+    for leftover in store.leftovers(also_by_hand=also_by_hand):
+        store.remove(leftover)
+        freed += leftover.bytes
+        print(f"Removed {leftover.path} ({_size(leftover.bytes)}): {leftover.what}.")
+    print(f"Freed {_size(freed)}." if freed else "Nothing to remove.")
+    if not also_by_hand:
+        for kept in store.leftovers(also_by_hand=True):
+            print(f"Kept {kept.path} ({_size(kept.bytes)}): {kept.what}. `models prune --all` removes it too.")
+    return DONE
+
+
+class _Show:
+    """Progress for a person: a bar that redraws itself on a terminal, a line now and then elsewhere."""
+
+    def __init__(self, name: str, *, terminal: bool) -> None:
+        self._name = name
+        self._terminal = terminal
+        self._stage = ""
+        self._next_fraction = 0.0
+        self._drawn = 0.0
+        self._open = False
+
+    def progress(self, now: Progress) -> None:
+        if now.stage != self._stage:
+            self._stage, self._next_fraction = now.stage, 0.0
+            self._drawn = 0.0
+        if self._terminal:
+            self._draw(now)
+        elif now.fraction >= self._next_fraction:
+            self._next_fraction = now.fraction - now.fraction % _LINE_EVERY + _LINE_EVERY
+            print(f"{self._name}: {_of(now)}", flush=True)
+
+    def line(self, text: str) -> None:
+        self.end()
+        print(text, flush=True)
+
+    def end(self) -> None:
+        """Leave the bar's line."""
+        if self._open:
+            print()
+        self._open = False
+
+    def _draw(self, now: Progress) -> None:
+        if time.monotonic() - self._drawn < _REDRAW_SECONDS and now.step < now.total:
+            return
+        self._drawn, self._open = time.monotonic(), True
+        filled = round(now.fraction * _BAR_CELLS)
+        bar = "█" * filled + "░" * (_BAR_CELLS - filled)
+        print(f"\r{self._name} {bar} {_of(now):<34}", end="", flush=True)
+
+
+def _of(now: Progress) -> str:
+    return f"{now.stage} {now.fraction:4.0%} of {_size(now.total)}"
+
+
+def _size(count: int) -> str:
+    return f"{count / 1e6:.1f} MB" if count >= 50_000 else f"{count / 1e3:.1f} kB"
+
+
+def _fail(text: str, code: int = FAILED) -> int:
+    print(text, file=sys.stderr)
+    return code

@@ -1,0 +1,1 @@
+"""What a job is, knowing nothing of images or speech."""

@@ -1,0 +1,206 @@
+"""Every setting: its variable, its default, and what is refused at the start.
+
+`load` merges flags over the environment over `.env` over defaults. What cannot be used stops the start with
+SettingsRefused: a line for each problem, with the name as the user wrote it, the value, and the remedy.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import (
+    AfterValidator,
+    AliasChoices,
+    BeforeValidator,
+    Field,
+    SecretStr,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from app.settings import values
+from app.settings.report import SettingsRefused, load_settings
+
+__all__ = ["Settings", "SettingsRefused", "TranscriberSettings", "is_loopback", "load", "load_transcriber"]
+
+Host = Annotated[str, AfterValidator(values.host)]
+Port = Annotated[int, Field(ge=1, le=65535)]
+Folder = Annotated[Path, AfterValidator(values.path)]
+ExistingFolder = Annotated[Path, AfterValidator(values.folder)]
+ImageModel = Annotated[str, AfterValidator(values.image_model)]
+Url = Annotated[str, AfterValidator(values.url)]
+Tokens = Annotated[
+    tuple[Annotated[SecretStr, AfterValidator(values.token)], ...], NoDecode, BeforeValidator(values.split)
+]
+HostNames = Annotated[
+    tuple[Annotated[str, AfterValidator(values.host_name)], ...], NoDecode, BeforeValidator(values.split)
+]
+Origins = Annotated[tuple[Annotated[str, AfterValidator(values.origin)], ...], NoDecode, BeforeValidator(values.split)]
+
+
+class _Common(BaseSettings):
+    """What the studio and the speech service share.
+
+    A field's description completes "must be ..."; its example is what the remedy suggests.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix="STUDIO_",
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
+        populate_by_name=True,
+        validate_default=True,
+    )
+
+    vosk_model: ExistingFolder | None = Field(
+        default=None,
+        validation_alias=AliasChoices("STUDIO_VOSK_MODEL", "MODEL_PATH"),
+        description="the folder of an unpacked Vosk model (python3 launch.py models pull small-en gets one)",
+        examples=["data/models/small-en"],
+    )
+    api_tokens: Tokens = Field(
+        default=(),
+        description=f"tokens of at least {values.MIN_TOKEN_LENGTH} characters without spaces, separated by commas "
+        '(python3 -c "import secrets; print(secrets.token_urlsafe(32))" makes one)',
+    )
+    max_upload_mb: int = Field(
+        default=200, ge=1, le=100_000, description="a whole number from 1 to 100000", examples=[200]
+    )
+    max_audio_minutes: int = Field(
+        default=240, ge=1, le=10_000, description="a whole number from 1 to 10000", examples=[240]
+    )
+    speech_workers: int = Field(
+        default_factory=lambda: min(2, _cores()), ge=1, le=64, description="a whole number from 1 to 64", examples=[2]
+    )
+    drain_seconds: int = Field(default=120, ge=0, le=3600, description="a whole number from 0 to 3600", examples=[120])
+
+    @property
+    def tokens(self) -> frozenset[str]:
+        """What a caller has to show one of; nobody has to show anything where it is empty."""
+        return frozenset(token.get_secret_value() for token in self.api_tokens)
+
+
+class Settings(_Common):
+    """The studio's settings. Frozen; made by `load`, or by a test with keyword arguments."""
+
+    host: Host = Field(default="127.0.0.1", description="an address of this machine", examples=["127.0.0.1"])
+    port: Port = Field(default=7860, description="a whole number from 1 to 65535", examples=[7860])
+    image_model: ImageModel = Field(
+        default="auto",
+        description="auto, sdxl, sketch, the path of a model folder or .safetensors file, or a Hugging Face owner/name",
+        examples=["auto"],
+    )
+    speech: Literal["auto", "vosk", "cloud-run"] = Field(
+        default="auto", description="auto, vosk or cloud-run", examples=["auto"]
+    )
+    transcription_service_url: Url | None = Field(
+        default=None,
+        validation_alias="TRANSCRIPTION_SERVICE_URL",
+        description="the http or https address of the speech service",
+        examples=["https://transcriber-abc123-ew.a.run.app"],
+    )
+    data_dir: Folder = Field(default=Path("data"), description="a folder", examples=["data"])
+    models_dir: Folder = Field(
+        default_factory=lambda data: data["data_dir"] / "models", description="a folder", examples=["data/models"]
+    )
+    presets_dir: ExistingFolder | None = Field(
+        default_factory=lambda data: values.if_folder(data["data_dir"] / "presets"),
+        description="a folder that exists",
+        examples=["data/presets"],
+    )
+    allowed_hosts: HostNames = Field(
+        default=(),
+        description="host names as clients write them (*.name for all below one), without port, separated by commas",
+        examples=["studio.example.com"],
+    )
+    allowed_origins: Origins = Field(
+        default=(),
+        description="web origins without a path, separated by commas",
+        examples=["https://app.example.com"],
+    )
+    max_queue: int = Field(default=32, ge=1, le=10_000, description="a whole number from 1 to 10000", examples=[32])
+    job_retention_days: int = Field(
+        default=30, ge=0, le=36_500, description="a whole number from 0 (keep for ever) to 36500", examples=[30]
+    )
+
+    @model_validator(mode="after")
+    def _safe_together(self) -> Settings:
+        if not self.api_tokens:
+            _refuse_open_door(self.host)
+            if "*" in self.allowed_hosts:
+                raise ValueError(
+                    "STUDIO_ALLOWED_HOSTS=* answers any host name, so it needs STUDIO_API_TOKENS; set that too"
+                )
+        if self.speech == "cloud-run" and self.transcription_service_url is None:
+            raise ValueError(
+                "STUDIO_SPEECH=cloud-run needs TRANSCRIPTION_SERVICE_URL, the address of the speech service; "
+                "set it, or STUDIO_SPEECH=vosk to transcribe on this machine"
+            )
+        return self
+
+    @property
+    def trusted_hosts(self) -> tuple[str, ...]:
+        """Which Host headers are answered: this machine's own names, the bound address, and the allowed hosts."""
+        bound = f"[{self.host}]" if ":" in self.host else self.host.lower()
+        return tuple(dict.fromkeys(("localhost", "127.0.0.1", "[::1]", bound, *self.allowed_hosts)))
+
+
+class TranscriberSettings(_Common):
+    """The speech service's settings. PORT is Cloud Run's variable and is read here only."""
+
+    port: Port = Field(
+        default=8080, validation_alias="PORT", description="a whole number from 1 to 65535", examples=[8080]
+    )
+    cloud_run_service: str = Field(default="", validation_alias="K_SERVICE")
+    """Set by Cloud Run, whose own access control then stands in front."""
+    host: str = Field(default="", description="an address of this machine", examples=["127.0.0.1"])
+
+    @field_validator("host", mode="after")
+    @classmethod
+    def _reachable_if_guarded(cls, host: str, info: ValidationInfo) -> str:
+        guarded = info.data.get("cloud_run_service") or info.data.get("api_tokens")
+        if not host:
+            return "0.0.0.0" if guarded else "127.0.0.1"
+        return values.host(host)
+
+    @model_validator(mode="after")
+    def _safe_together(self) -> TranscriberSettings:
+        if not self.cloud_run_service and not self.api_tokens:
+            _refuse_open_door(self.host)
+        return self
+
+
+def load(flags: Mapping[str, str], env_file: Path | None = None) -> Settings:
+    """The studio's settings, or SettingsRefused."""
+    return load_settings(Settings, flags, env_file, known=(Settings, TranscriberSettings))
+
+
+def load_transcriber(flags: Mapping[str, str], env_file: Path | None = None) -> TranscriberSettings:
+    """The speech service's settings, or SettingsRefused."""
+    return load_settings(TranscriberSettings, flags, env_file, known=(Settings, TranscriberSettings))
+
+
+def is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"
+
+
+def _refuse_open_door(host: str) -> None:
+    if not is_loopback(host):
+        raise ValueError(
+            f"STUDIO_HOST={host} (or --host) can be reached by other machines, so it needs STUDIO_API_TOKENS: set that "
+            f"to a token of at least {values.MIN_TOKEN_LENGTH} characters, or listen on 127.0.0.1 and use an SSH tunnel"
+        )
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,87 @@
+"""What one value of the settings may look like. Each function returns the value to use, or raises ValueError.
+
+A `PydanticCustomError` of type `detail` adds something that the field's own "must be ..." does not say.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from pydantic import SecretStr
+from pydantic_core import PydanticCustomError
+
+from engines.sdxl.source import is_hub_id
+
+ROOT = Path(__file__).resolve().parents[2]
+MIN_TOKEN_LENGTH = 16
+
+
+def split(value: Any) -> Any:
+    """`a, b` -> a and b. A value that is no text comes from code and is a sequence already."""
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+def path(value: Path) -> Path:
+    """Relative paths start at the project's folder, so that data does not move with the folder one starts from."""
+    return ROOT / value.expanduser()
+
+
+def folder(value: Path) -> Path:
+    found = path(value)
+    if not found.is_dir():
+        raise PydanticCustomError("detail", "{path} is not a folder", {"path": str(found)})
+    return found
+
+
+def if_folder(value: Path) -> Path | None:
+    return value if value.is_dir() else None
+
+
+def is_hub_name(value: str) -> bool:
+    """True for a Hugging Face id (`owner/name`) that nobody can have meant as a path here."""
+    return is_hub_id(value) and Path(value).suffix not in (".safetensors", ".ckpt") and not path(Path(value)).exists()
+
+
+def image_model(value: str) -> str:
+    if value in ("auto", "sdxl", "sketch") or is_hub_name(value):
+        return value
+    found = path(Path(value))
+    if not found.exists():
+        raise PydanticCustomError("detail", "{path} does not exist", {"path": str(found)})
+    return str(found)
+
+
+def host(value: str) -> str:
+    return _matching(r"[A-Za-z0-9.:%_-]+", value)
+
+
+def host_name(value: str) -> str:
+    return _matching(r"(\*\.)?[A-Za-z0-9._-]+|\[[0-9A-Fa-f:]+\]", value).lower()
+
+
+def token(value: SecretStr) -> SecretStr:
+    _matching(rf"[\x21-\x7e]{{{MIN_TOKEN_LENGTH},}}", value.get_secret_value())
+    return value
+
+
+def origin(value: str) -> str:
+    parts = urlsplit(url(value))
+    if value != f"{parts.scheme}://{parts.netloc}":
+        raise ValueError("an origin ends after the port")
+    return value
+
+
+def url(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("no http or https address")
+    return value.rstrip("/")
+
+
+def _matching(pattern: str, value: str) -> str:
+    if not re.fullmatch(pattern, value):
+        raise ValueError("unusable")
+    return value

@@ -1,1 +1,0 @@
-"""The cellar: what must not be lost."""

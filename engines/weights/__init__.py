@@ -1,0 +1,1 @@
+"""Models on disk: what there is, how to get, verify and remove it."""

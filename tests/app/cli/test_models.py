@@ -1,0 +1,166 @@
+"""`launch.py models` as a person or a script meets it: lines, exit codes, and what is on the disk afterwards."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from app.cli import models as models_cli
+from engines.weights.download import Patience, Source
+from engines.weights.registry import RECEIPT, Model, ModelStore, Registry
+from tests.engines.weights.model_server import Served, serving
+
+CAPTURE = pytest.CaptureFixture[str]
+
+
+def archive() -> bytes:
+    """A zip of something that looks like a Vosk model."""
+    data = io.BytesIO()
+    with zipfile.ZipFile(data, "w") as file:
+        for name in ("am/final.mdl", "conf/mfcc.conf", "graph/HCLr.fst"):
+            file.writestr(f"model/{name}", bytes(200_000))
+    return data.getvalue()
+
+
+@pytest.fixture
+def served() -> Iterator[Served]:
+    with serving(archive()) as it:
+        yield it
+
+
+@pytest.fixture
+def store(tmp_path: Path, served: Served) -> ModelStore:
+    source = Source(served.url, len(served.content), hashlib.sha256(served.content).hexdigest())
+    models = (
+        Model("tiny", "speech", "A tiny model", "MIT", "en", source, 1_000_000),
+        Model("inside", "image", "A built-in model", "MIT", "", None, 0),
+    )
+    (tmp_path / "built-in" / "inside").mkdir(parents=True)
+    (tmp_path / "built-in" / "inside" / "weights").write_bytes(bytes(1500))
+    patience = Patience(attempts=2, sleep=lambda _: None)
+    return ModelStore(tmp_path / "models", Registry(models, tmp_path / "built-in"), patience=patience)
+
+
+def run(store: ModelStore, *argv: str) -> int:
+    return models_cli.main(argv, store.models_dir, store)
+
+
+def test_list_says_what_is_here_and_where(store: ModelStore, capsys: CAPTURE) -> None:
+    assert run(store, "list") == 0
+    header, tiny, inside = capsys.readouterr().out.splitlines()
+    assert header.split() == ["NAME", "SIZE", "STATE", "PATH"]
+    assert tiny.split() == ["tiny", "-", "not", "here", str(store.models_dir / "tiny")]
+    assert inside.split() == ["inside", "1.5", "kB", "built", "in", str(store.registry.built_in_folder / "inside")]
+
+
+def test_no_command_lists(store: ModelStore, capsys: CAPTURE) -> None:
+    assert run(store) == 0
+    assert "tiny" in capsys.readouterr().out
+
+
+def test_pull_shows_plain_lines_and_then_lists_as_verified(store: ModelStore, capsys: CAPTURE) -> None:
+    assert run(store, "pull", "tiny") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("tiny: download")
+    assert "tiny: download 100% of 0.6 MB" in lines
+    assert lines[-1] == f"tiny is in {store.models_dir / 'tiny'} (MIT)."
+    assert not any("\r" in line for line in lines)
+    assert sum(line.startswith("tiny: download") for line in lines) <= 11  # one for every tenth
+    run(store, "list")
+    assert "verified" in capsys.readouterr().out
+
+
+def test_pull_on_a_terminal_redraws_one_line(
+    store: ModelStore, capsys: CAPTURE, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    assert run(store, "pull", "tiny") == 0
+    bar, last, end = capsys.readouterr().out.split("\n")
+    assert bar.count("\r") >= 3
+    assert "█" in bar
+    assert last.startswith("tiny is in")
+    assert end == ""
+
+
+def test_pull_again_says_where_it_is(store: ModelStore, served: Served, capsys: CAPTURE) -> None:
+    run(store, "pull", "tiny")
+    capsys.readouterr()
+    assert run(store, "pull", "tiny") == 0
+    assert capsys.readouterr().out == f"tiny is in {store.models_dir / 'tiny'} (MIT).\n"
+    assert len(served.requests) == 1
+
+
+def test_pull_of_a_built_in_model_is_no_error(store: ModelStore, capsys: CAPTURE) -> None:
+    assert run(store, "pull", "inside") == 0
+    assert "built in" in capsys.readouterr().out
+
+
+def test_failure_is_one_sentence_and_exit_code_1(store: ModelStore, served: Served, capsys: CAPTURE) -> None:
+    served.statuses = [404]
+    assert run(store, "pull", "tiny") == 1
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert "404" in captured.err
+    assert "Traceback" not in captured.err
+
+
+def test_ctrl_c_says_how_to_go_on(store: ModelStore, capsys: CAPTURE, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object, **__: object) -> Path:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(ModelStore, "pull", interrupted)
+    assert run(store, "pull", "tiny") == 1
+    assert "goes on from here" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("argv", [["pull", "nope"], ["pull"], ["nope"], ["list", "--nope"]])
+def test_misuse_is_exit_code_2_and_says_what_there_is(argv: list[str], store: ModelStore, capsys: CAPTURE) -> None:
+    assert run(store, *argv) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err
+
+
+def test_help_is_exit_code_0(store: ModelStore, capsys: CAPTURE) -> None:
+    assert run(store, "--help") == 0
+    assert "prune" in capsys.readouterr().out
+
+
+def test_prune_says_what_it_removed_and_what_it_kept(store: ModelStore, capsys: CAPTURE) -> None:
+    old, own = store.models_dir / "old", store.models_dir / "own"
+    for folder in (old, own):
+        folder.mkdir(parents=True)
+        (folder / "file").write_bytes(bytes(100_000))
+    (old / RECEIPT).write_text("{}")
+    assert run(store, "prune") == 0
+    out = capsys.readouterr().out
+    assert f"Removed {old} (0.1 MB)" in out
+    assert "Freed 0.1 MB." in out
+    assert f"Kept {own} (0.1 MB)" in out
+    assert not old.exists()
+    assert own.exists()
+    assert run(store, "prune", "--all") == 0
+    assert not own.exists()
+
+
+def test_prune_with_nothing_to_do_says_so(store: ModelStore, capsys: CAPTURE) -> None:
+    assert run(store, "prune") == 0
+    assert capsys.readouterr().out == "Nothing to remove.\n"
+
+
+def test_models_folder_that_is_a_file_is_said(store: ModelStore, capsys: CAPTURE) -> None:
+    store.models_dir.write_text("a file")
+    assert run(store, "pull", "tiny") == 1
+    assert str(store.models_dir) in capsys.readouterr().err
+
+
+def test_without_a_store_the_projects_registry_is_used(tmp_path: Path, capsys: CAPTURE) -> None:
+    assert models_cli.main(["list"], tmp_path / "models") == 0
+    out = capsys.readouterr().out
+    assert "vosk-demo-en" in out
+    assert "small-en" in out

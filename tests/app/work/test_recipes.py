@@ -1,0 +1,200 @@
+"""What was given, the model's own recipe and the preset meet in one request, in that order."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.presets import ASPECTS, Preset
+from app.work.recipes import hero_prompt, image_request
+from engines.errors import InvalidRequest
+from engines.types import MAX_PROMPT_CHARS, ImageModelInfo, ImageRequest
+
+SDXL = ImageModelInfo(
+    name="sdxl",
+    label="SDXL",
+    demo=False,
+    device="cpu",
+    sizes=((1024, 1024),),
+    fixed_sizes=False,
+    num_inference_steps=25,
+    guidance_scale=7.0,
+    sampler="euler",
+    samplers=("euler", "heun"),
+    own_recipe=False,
+    max_pixels=2**22,
+)
+SKETCH = replace(SDXL, name="sketch", demo=True, fixed_sizes=True, own_recipe=True)
+PRESET = Preset(
+    id="look",
+    kind="hero",
+    name="Look",
+    description="A look.",
+    prompt="photo of {subject}, mountains",
+    negative_prompt="blurry, text",
+    width=1344,
+    height=768,
+    aspect="16:9",
+    num_inference_steps=32,
+    guidance_scale=5.5,
+    sampler="dpmpp_2m_karras",
+    order=1,
+)
+
+
+def request(preset: Preset | None = PRESET, info: ImageModelInfo = SDXL, /, **given: Any) -> ImageRequest:
+    return image_request(preset, info, **{"prompt": "a cat", **given})
+
+
+def test_the_preset_decides_what_was_not_given() -> None:
+    assert request() == ImageRequest(
+        prompt="photo of a cat, mountains",
+        negative_prompt="blurry, text",
+        width=1344,
+        height=768,
+        num_inference_steps=32,
+        guidance_scale=5.5,
+        sampler="dpmpp_2m_karras",
+    )
+
+
+GIVEN: dict[str, Any] = {
+    "seed": 7,
+    "count": 3,
+    "width": 512,
+    "height": 640,
+    "num_inference_steps": 0,
+    "guidance_scale": 1.0,
+    "sampler": "heun",
+    "init_image": Path("photo.png"),
+    "strength": 0.3,
+}
+
+
+@pytest.mark.parametrize("info", [SDXL, SKETCH], ids=lambda info: info.name)
+@pytest.mark.parametrize("preset", [PRESET, None], ids=["preset", "no preset"])
+@pytest.mark.parametrize("name", GIVEN)
+def test_what_was_given_comes_first_and_alone(info: ImageModelInfo, preset: Preset | None, name: str) -> None:
+    plain = request(preset, info)
+    assert request(preset, info, **{name: GIVEN[name]}) == replace(plain, **{name: GIVEN[name]})
+
+
+def test_a_model_with_its_own_recipe_keeps_it_and_takes_the_presets_words_and_size() -> None:
+    made = request(PRESET, SKETCH)
+    assert (made.num_inference_steps, made.guidance_scale, made.sampler) == (None, None, None)
+    assert (made.prompt, made.negative_prompt) == ("photo of a cat, mountains", "blurry, text")
+    assert (made.width, made.height) == (1344, 768)
+
+
+def test_without_a_preset_the_words_are_the_users_and_the_rest_the_models() -> None:
+    assert request(None, prompt=" a cat ", negative_prompt="dog") == ImageRequest(prompt="a cat", negative_prompt="dog")
+
+
+@pytest.mark.parametrize(
+    ("given", "joined"),
+    [
+        (None, "blurry, text"),
+        ("", "blurry, text"),
+        ("  \n", "blurry, text"),
+        ("hands", "blurry, text, hands"),
+        (" , hands, ", "blurry, text, hands"),
+    ],
+)
+def test_a_negative_prompt_is_added_to_the_presets(given: str | None, joined: str) -> None:
+    assert request(negative_prompt=given).negative_prompt == joined
+
+
+def test_an_empty_negative_prompt_of_a_preset_leaves_no_comma() -> None:
+    assert request(replace(PRESET, negative_prompt=""), negative_prompt="hands").negative_prompt == "hands"
+
+
+@pytest.mark.parametrize("aspect", ASPECTS)
+def test_an_aspect_is_a_size(aspect: str) -> None:
+    made = request(aspect=aspect)
+    assert (made.width, made.height) == ASPECTS[aspect]
+
+
+@pytest.mark.parametrize("aspect", ["16:10", "", "9x16", "1:" + "9" * 500])
+def test_an_unknown_aspect_is_refused_with_what_there_is(aspect: str) -> None:
+    with pytest.raises(InvalidRequest, match="Available: 21:9, 16:9, 3:2") as caught:
+        request(aspect=aspect)
+    assert caught.value.field == "aspect"
+    assert len(str(caught.value)) < 300
+
+
+@pytest.mark.parametrize("size", [{"width": 512}, {"height": 512}])
+def test_an_aspect_and_a_size_contradict_each_other(size: dict[str, int]) -> None:
+    with pytest.raises(InvalidRequest, match="not both") as caught:
+        request(aspect="1:1", **size)
+    assert caught.value.field == "aspect"
+
+
+@pytest.mark.parametrize("prompt", ["", " ", "\n\t", "\u3000"])
+@pytest.mark.parametrize("preset", [PRESET, None], ids=["preset", "no preset"])
+def test_a_blank_prompt_is_refused(preset: Preset | None, prompt: str) -> None:
+    with pytest.raises(InvalidRequest, match="prompt is empty") as caught:
+        request(preset, prompt=prompt)
+    assert caught.value.field == "prompt"
+
+
+@pytest.mark.parametrize("field", ["prompt", "negative_prompt"])
+def test_the_presets_words_count_towards_the_longest_prompt(field: str) -> None:
+    extra = len(getattr(request(**{field: "x"}), field)) - 1
+    fits = "x" * (MAX_PROMPT_CHARS - extra)
+    assert len(getattr(request(**{field: fits}), field)) == MAX_PROMPT_CHARS
+    with pytest.raises(InvalidRequest, match="preset 'look' is 1 characters too long") as caught:
+        request(**{field: fits + "x"})
+    assert caught.value.field == field
+
+
+def test_a_post_becomes_a_subject() -> None:
+    subject = hero_prompt("  Ten tips\n for better   sleep ", "Rest well.")
+    assert subject == "a scene about Ten tips for better sleep, Rest well"
+
+
+@pytest.mark.parametrize(("title", "summary"), [("Sleep", ""), ("", "Sleep"), ("Sleep", " \n"), ("...", "Sleep")])
+def test_a_title_or_a_summary_is_enough(title: str, summary: str) -> None:
+    assert hero_prompt(title, summary) == "a scene about Sleep"
+
+
+@pytest.mark.parametrize(("title", "summary"), [("", ""), (" ", "\n"), ('"()"', "..."), ("https://example.com/a", "")])
+def test_a_post_that_says_nothing_is_refused(title: str, summary: str) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        hero_prompt(title, summary)
+    assert caught.value.field == "prompt"
+
+
+@pytest.mark.parametrize(
+    ("title", "words"),
+    [
+        ('He said "stop" (twice)', "He said stop twice"),
+        ("“Sleep” «well»", "Sleep well"),
+        ("C++ for - well-being-- and more+", "C for - well-being and more"),
+        ("#sleep @night **bold** `code`", "sleep night bold code"),
+        ("Read https://example.com/x?y=(z) now", "Read now"),
+        ("50% off\x00, isn't it?", "50% off , isn't it?"),
+        ("猫と眠る 🥕", "猫と眠る 🥕"),
+        (r"a {subject} \ %s", "a subject %s"),
+    ],
+)
+def test_a_title_is_words_and_no_syntax(title: str, words: str) -> None:
+    assert hero_prompt(title) == f"a scene about {words}"
+
+
+def test_long_posts_are_cut_between_words() -> None:
+    subject = hero_prompt("carrot " * 100, "studio " * 100)
+    title, _, summary = subject.removeprefix("a scene about ").partition(", ")
+    assert set(title.split()) == {"carrot"}
+    assert set(summary.split()) == {"studio"}
+    assert 110 < len(title) <= 120
+    assert 230 < len(summary) <= 240
+
+
+def test_a_word_that_fits_exactly_is_kept_and_one_without_gaps_is_cut() -> None:
+    assert hero_prompt("a" * 119 + " b").endswith(" " + "a" * 119)
+    assert hero_prompt("a" * 118 + " b").endswith("a b")
+    assert hero_prompt("a" * 60 + " " + "b" * 59 + " c").endswith("a " + "b" * 59)
+    assert hero_prompt("猫" * 200) == "a scene about " + "猫" * 120
