@@ -1,6 +1,6 @@
 """Presets: reads and validates the TOML files of `presets/avatar` and `presets/hero`, a user's own merged over.
 
-Knows the names of samplers and nothing else of an engine; `recipes.py` makes requests of presets.
+What a preset and a sender's choices come to is `app.work.presets`.
 """
 
 from __future__ import annotations
@@ -9,18 +9,21 @@ import re
 import tomllib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
 from engines.errors import InvalidRequest, StudioError
-from engines.sdxl.samplers import SAMPLERS
+from engines.requests import Guidance, Height, SamplerName, Steps, Width, remedy
+from engines.words import did_you_mean, shown
 
 Kind = Literal["avatar", "hero"]
 KINDS: tuple[Kind, ...] = ("avatar", "hero")
+
+NO_PRESET = "none"
+"""In the place of a preset's id: the words as they are, and the model's own settings."""
 
 SUBJECT = "{subject}"
 """What a template holds where the subject goes."""
@@ -89,13 +92,7 @@ class Presets:
         if preset_id in by_id:
             return by_id[preset_id]
         guess = did_you_mean(preset_id.strip().lower().replace(" ", "-"), by_id)
-        raise InvalidRequest("preset", f"No {kind} preset {preset_id[:64]!r}.{guess} Available: {', '.join(by_id)}.")
-
-
-def did_you_mean(word: str, names: Iterable[str]) -> str:
-    """` Did you mean 'x'?` for a likely misspelling, else nothing."""
-    close = get_close_matches(word[:64], list(names), n=1)
-    return f" Did you mean {close[0]!r}?" if close else ""
+        raise InvalidRequest("preset", f"No {kind} preset {shown(preset_id)}.{guess} Available: {', '.join(by_id)}.")
 
 
 def _template(text: str) -> str:
@@ -120,11 +117,11 @@ def _one_of(names: Iterable[str]) -> AfterValidator:
 
 PromptTemplate = Annotated[str, Field(max_length=1000), AfterValidator(_template)]
 NegativePrompt = Annotated[str, Field(max_length=1000), AfterValidator(lambda text: " ".join(text.split()))]
-Side = Annotated[int, Field(ge=64, le=2048, multiple_of=8, description="a multiple of 8 from 64 to 2048")]
 
 
 class _PresetFile(BaseModel):
-    """What every preset's file holds. Descriptions finish the sentence `give ...` in an error."""
+    """What every preset's file holds. Descriptions finish the sentence `give ...` in an error, where the engines' own
+    fields have no range that does."""
 
     model_config = ConfigDict(strict=True, extra="forbid", str_strip_whitespace=True, allow_inf_nan=False)
 
@@ -132,16 +129,18 @@ class _PresetFile(BaseModel):
     description: Annotated[str, Field(min_length=1, max_length=160, description="one line of 1 to 160 characters")]
     prompt: PromptTemplate = Field(description=f"up to 1000 characters with {SUBJECT} where the user's words go")
     negative_prompt: NegativePrompt = Field(description='up to 1000 characters of what to avoid ("" for nothing)')
-    num_inference_steps: Annotated[int, Field(ge=1, le=150, description="a whole number from 1 to 150")]
-    guidance_scale: Annotated[float, Field(ge=1, le=30, description="a number from 1 (off) to 30")]
-    sampler: Annotated[str, _one_of(SAMPLERS)] = Field(description=f"one of {', '.join(SAMPLERS)}")
+    num_inference_steps: Steps
+    guidance_scale: Guidance
+    sampler: Annotated[str, _one_of(get_args(SamplerName))] = Field(
+        description=f"one of {', '.join(get_args(SamplerName))}"
+    )
     # A user's own preset that says nothing comes after the built-in ones.
     order: Annotated[int, Field(ge=0, le=1_000_000, description="a whole number from 0; small comes first")] = 1000
 
 
 class _AvatarFile(_PresetFile):
-    width: Side
-    height: Side
+    width: Width
+    height: Height
 
     def size(self) -> dict[str, Any]:
         return {"width": self.width, "height": self.height, "aspect": None}
@@ -230,7 +229,8 @@ def _problem(model: type[BaseModel], detail: ErrorDetails) -> str:
         )
     if detail["type"] == "value_error":
         return f"{field}: {detail['ctx']['error']}"
-    remedy = f"give {model.model_fields[field].description}"
+    schema = model.model_json_schema()["properties"][field]
+    wanted = f"give {remedy(schema) if 'minimum' in schema else schema['description']}"
     if detail["type"] == "missing":
-        return f"{field}: is missing; {remedy}"
-    return f"{field}: {detail['msg'].lower()}, not {detail['input']!r:.80}; {remedy}"
+        return f"{field}: is missing; {wanted}"
+    return f"{field}: {detail['msg'].lower()}, not {shown(detail['input'])}; {wanted}"

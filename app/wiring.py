@@ -2,29 +2,40 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from fastapi import FastAPI
-
-from app.http.apps import create_app
-from app.jobs.lane import Lane
-from app.jobs.queue import Jobs
+from app.accounts import Accounts
+from app.jobs.model import AnyKind
+from app.jobs.queue import Queue
 from app.jobs.store.opening import open_stores
+from app.jobs.store.outbox import Deliverer
+from app.jobs.worker import Worker
 from app.presets import load_presets
 from app.settings.fields import Settings
-from app.work.studio import Studio
-from engines.devices import SDXL_BYTES, cuda_gpu
+from app.studio import Studio
+from app.work.image import PlainKind
+from app.work.presets import AvatarKind, HeroKind
+from app.work.speech import TranscriptionKind
+from engines.devices import SDXL_BYTES, Device, find_device
 from engines.protocols import ImageEngine, SpeechEngine
 from engines.sdxl.engine import SdxlEngine
 from engines.speech.cloud_run import CloudRunEngine
 from engines.speech.vosk_engine import VoskEngine
+from engines.weights.hub import HubFolder
+from engines.weights.names import is_hub_id
+from engines.weights.registry import read_registry
+from engines.weights.store import ModelStore
 
 ROOT = Path(__file__).parents[1]
+REGISTRY = ROOT / "models" / "registry.toml"
 SDXL = "stabilityai/stable-diffusion-xl-base-1.0"
 SKETCH = ROOT / "models" / "sketch"
 DEMO_SPEECH = ROOT / "models" / "vosk-demo-en"
 PULLED_SPEECH = "small-en"
+DAY = 24 * 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,20 +46,32 @@ class Choice:
     why: str
 
 
-def choose_image_model(settings: Settings) -> Choice:
-    """A hub id or a path, as `SdxlEngine` takes it."""
-    if settings.image_model == "sdxl":
-        return Choice(SDXL, "asked for")
-    if settings.image_model == "sketch":
-        return Choice(str(SKETCH), "asked for")
-    if settings.image_model != "auto":
-        return Choice(settings.image_model, "asked for")
-    gpu = cuda_gpu()
-    if gpu is None:
-        return Choice(str(SKETCH), "no CUDA GPU here; SDXL needs one with 10 GB")
-    if gpu.memory < SDXL_BYTES:
-        return Choice(str(SKETCH), f"{gpu.name} has {gpu.memory / 2**30:.0f} GB of memory; SDXL needs 10")
-    return Choice(SDXL, f"{gpu.name} with {gpu.memory / 2**30:.0f} GB is here")
+def choose_image_model(settings: Settings, device: Device) -> Choice:
+    """A hub id or a path, as `SdxlEngine` takes it, to run on `device`."""
+    asked = {"sdxl": SDXL, "sketch": str(SKETCH)}.get(settings.image_model, settings.image_model)
+    if asked != "auto":
+        return Choice(asked, "; ".join(filter(None, ("asked for", device.note))))
+    if not device.name.startswith("cuda"):
+        return Choice(str(SKETCH), device.note or "no CUDA GPU here; SDXL needs one with 10 GB")
+    memory = f"{device.memory / 2**30:.0f} GB"
+    if device.memory < SDXL_BYTES:
+        return Choice(str(SKETCH), f"{device.label} has {memory} of memory; SDXL needs 10")
+    return Choice(SDXL, f"{device.label} with {memory} is here")
+
+
+def open_models(settings: Settings) -> ModelStore:
+    """The models of this machine. Raises ModelInvalid for a registry that cannot be read."""
+    return ModelStore(settings.models_dir, read_registry(REGISTRY))
+
+
+def _still_to_fetch(settings: Settings, model: str) -> str:
+    """What has to arrive before the model works, to be added to the start's line; empty if nothing has."""
+    store = open_models(settings)
+    if not is_hub_id(model) or store.here(model):
+        return ""
+    source = store.registry.find(model).source
+    known = isinstance(source, HubFolder) and source.about_bytes
+    return f"; its weights{f', about {known / 1e9:.1f} GB,' if known else ''} are fetched first"
 
 
 def choose_vosk_model(settings: Settings) -> Choice:
@@ -73,26 +96,62 @@ def build_speech(settings: Settings) -> SpeechEngine:
     return CloudRunEngine(settings.transcription_service_url, fallback=local)
 
 
-def build_studio(settings: Settings) -> Studio:
+def build_studio(settings: Settings, accounts: Accounts) -> Studio:
     """Raises PresetError, ModelMissing, ModelInvalid, StorageFailed: what would make every job fail stops the start."""
-    return assemble(settings, SdxlEngine(choose_image_model(settings).what), build_speech(settings))
+    device = find_device()
+    model = choose_image_model(settings, device).what
+    image = SdxlEngine(model, device.name, store=open_models(settings))
+    return assemble(settings, image, build_speech(settings), renamed=accounts.renamed)
 
 
-def assemble(settings: Settings, image: ImageEngine, speech: SpeechEngine) -> Studio:
-    """A studio over the given engines. Raises PresetError, StorageFailed."""
+def assemble(
+    settings: Settings,
+    image: ImageEngine,
+    speech: SpeechEngine,
+    *,
+    renamed: Mapping[str, str] | None = None,
+    deliverers: tuple[Deliverer, ...] = (),
+) -> Studio:
+    """A studio over the given engines. `renamed`: see Queue. Raises PresetError, StorageFailed."""
     presets = load_presets(ROOT / "presets", settings.presets_dir)
-    lanes = {
-        "image": Lane("image", image.load, capacity=settings.max_queue),
-        "speech": Lane("speech", speech.load, width=settings.speech_workers, capacity=settings.max_queue),
-    }
-    stores = open_stores(settings.data_dir)
-    return Studio(settings, image, speech, Jobs(stores, lanes), stores.media, presets)
+    kinds: list[AnyKind] = [
+        PlainKind(image),
+        AvatarKind(image, presets),
+        HeroKind(image, presets),
+        TranscriptionKind(speech),
+    ]
+    with ExitStack() as opened:
+        database, files = open_stores(settings.data_dir, opened)
+        queue = Queue(
+            database,
+            files,
+            kinds,
+            capacity={"image": settings.max_queue + 1, "speech": settings.max_queue + settings.speech_workers},
+            deliverers=deliverers,
+            renamed=renamed,
+        )
+        return Studio(
+            queue=queue,
+            files=files,
+            workers=(
+                Worker("image", queue, kinds, image.load),
+                Worker("speech", queue, kinds, lambda _: speech.load(), width=settings.speech_workers),
+            ),
+            speech=speech,
+            max_upload_bytes=settings.max_upload_mb * 2**20,
+            retention_seconds=settings.job_retention_days * DAY,
+            close_stores=opened.pop_all().close,
+            settings=settings,
+            image=image,
+            presets=presets,
+        )
 
 
 def describe(settings: Settings, studio: Studio) -> list[str]:
     """One line an engine: what is in use and why."""
     image, speech = studio.image.info, studio.speech.info
-    lines = [f"Images   {image.label} on {image.device} ({choose_image_model(settings).why})"]
+    model = choose_image_model(settings, find_device())
+    lines = [f"Images   {image.label} on {image.device} ({model.why}{_still_to_fetch(settings, model.what)})"]
     vosk = choose_vosk_model(settings)
     if speech.where == "cloud-run":
         lines.append(
@@ -101,7 +160,3 @@ def describe(settings: Settings, studio: Studio) -> list[str]:
     else:
         lines.append(f"Speech   {speech.label} ({vosk.why})")
     return lines
-
-
-def build_app(settings: Settings) -> FastAPI:
-    return create_app(build_studio(settings))

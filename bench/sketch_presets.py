@@ -26,7 +26,7 @@ import torch
 from PIL import Image
 
 from app.presets import KINDS, load_presets
-from app.work.recipes import hero_prompt
+from app.work.presets import hero_prompt
 from training.sketch.paths import MODEL
 from training.sketch.studio import Studio, asked
 

@@ -13,10 +13,11 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from app.accounts import Accounts
 from app.settings.fields import Settings
-from app.wiring import build_app
+from app.wiring import build_studio
 from tests.browser import chromium, new_profile, open_page
-from tests.serving import serving
+from tests.serving import create_app, serving
 
 ROOT = Path(__file__).parents[1]
 SOUND = ROOT / "tests" / "data" / "speech" / "sentence.wav"
@@ -30,7 +31,8 @@ def main(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as data:
         settings = Settings.model_validate({"data_dir": data, "image_model": "sketch", "speech": "vosk"})
-        with serving(build_app(settings)) as url, sync_playwright() as playwright, chromium(playwright) as browser:
+        app = create_app(build_studio(settings, Accounts(settings.tokens)))
+        with serving(app) as url, sync_playwright() as playwright, chromium(playwright) as browser:
             for name, use in TABS.items():
                 take(browser, url, folder / f"{name}.png", use)
 

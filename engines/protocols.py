@@ -2,37 +2,36 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from threading import Event
 from typing import Protocol
 
-from engines.types import (
-    ImageModelInfo,
-    ImageRequest,
-    ImageResult,
-    ProgressCallback,
-    SpeechModelInfo,
-    TranscribeRequest,
-    Transcript,
-)
+from engines.events import OnEvent, OnProgress, ignore
+from engines.requests import ImageRequest, TranscribeRequest
+from engines.results import ImageModelInfo, ImageResult, SpeechModelInfo, Transcript, Unused
 
 
 class ImageEngine(Protocol):
-    """Makes pictures on one device. Not thread-safe: one lane calls it."""
+    """Makes pictures on one device. Not thread-safe: one worker calls it."""
 
     @property
     def info(self) -> ImageModelInfo:
         """Known before `load`."""
 
-    def load(self) -> None:
-        """Read the weights onto the device. Blocking, idempotent. Raises ModelMissing, ModelInvalid, OutOfMemory."""
+    def load(self, on_progress: OnProgress = ignore) -> None:
+        """Read the weights onto the device, after fetching them if need be. Blocking, idempotent.
 
-    def check(self, request: ImageRequest) -> None:
-        """Raise InvalidRequest if this model cannot serve the request. Cheap; safe before `load`, on any thread.
-
-        Of a photo it reads the header only: what is damaged behind it is InvalidMedia from `generate`.
+        Raises ModelMissing, ModelInvalid, DownloadFailed, OutOfMemory.
         """
 
-    def generate(self, request: ImageRequest, on_progress: ProgressCallback, cancel: Event) -> ImageResult:
+    def check(self, request: ImageRequest, photo: Path | None) -> tuple[Unused, ...]:
+        """Raise InvalidRequest if this model cannot serve the request; else tell what of it will not be used.
+
+        Cheap; safe before `load`, on any thread. Of a photo (PNG, JPEG, WebP) it reads the header only: what is damaged
+        behind it is InvalidMedia from `generate`.
+        """
+
+    def generate(self, request: ImageRequest, photo: Path | None, on_event: OnEvent, cancel: Event) -> ImageResult:
         """Make the pictures. Looks at `cancel` at every step and raises Cancelled; frees its memory in every case.
 
         Raises InvalidRequest, InvalidMedia, Cancelled, OutOfMemory, ModelMissing.
@@ -43,7 +42,7 @@ class ImageEngine(Protocol):
 
 
 class SpeechEngine(Protocol):
-    """Turns speech into text. Thread-safe: several lanes may call it at once."""
+    """Turns speech into text. Thread-safe: several workers may call it at once."""
 
     @property
     def info(self) -> SpeechModelInfo:
@@ -53,10 +52,10 @@ class SpeechEngine(Protocol):
         """Get ready to transcribe. Blocking, idempotent. Raises ModelMissing, ModelInvalid."""
 
     def check(self, request: TranscribeRequest) -> None:
-        """Raise InvalidRequest if this engine cannot serve the request. Cheap; does not read the file's content."""
+        """Raise InvalidRequest if this engine cannot serve the request."""
 
-    def transcribe(self, request: TranscribeRequest, on_progress: ProgressCallback, cancel: Event) -> Transcript:
-        """Transcribe a file. Looks at `cancel` at least once a second of work.
+    def transcribe(self, request: TranscribeRequest, file: Path, on_event: OnEvent, cancel: Event) -> Transcript:
+        """Transcribe a file. Tells of each segment when it is known. Looks at `cancel` at least once a second of work.
 
         Raises InvalidRequest, InvalidMedia, Cancelled, EngineCrashed, ServiceUnavailable.
         """

@@ -16,23 +16,21 @@ from threading import Event
 from PIL import Image, ImageColor, ImageDraw
 
 from engines.errors import Cancelled, InvalidMedia, InvalidRequest
-from engines.sdxl.photo import check_photo, load_photo
-from engines.types import (
-    MAX_COUNT,
-    MAX_PROMPT_CHARS,
-    MAX_SEED,
+from engines.events import OnEvent, OnProgress, Preview, Progress, SegmentHeard, ignore
+from engines.limits import check_image
+from engines.requests import ImageRequest, TranscribeRequest
+from engines.results import (
     GeneratedImage,
     ImageModelInfo,
-    ImageRequest,
     ImageResult,
-    Progress,
-    ProgressCallback,
+    Recipe,
     Segment,
     SpeechModelInfo,
-    TranscribeRequest,
     Transcript,
+    Unused,
     Word,
 )
+from engines.sdxl.photo import check_photo, load_photo
 
 COLOURS = ("red", "green", "blue", "yellow", "purple", "black", "white")
 SAMPLERS = ("euler", "euler_a")
@@ -77,39 +75,29 @@ class BlobEngine:
             max_pixels=2048 * 2048,
         )
 
-    def load(self) -> None:
+    def load(self, on_progress: OnProgress = ignore) -> None:
+        on_progress(Progress("download", 1, 4, 0.25))
         self.load_gate.wait()
 
-    def check(self, request: ImageRequest) -> None:
-        for name, text in (("prompt", request.prompt), ("negative_prompt", request.negative_prompt)):
-            if len(text) > MAX_PROMPT_CHARS:
-                raise InvalidRequest(name, f"The {name} is longer than {MAX_PROMPT_CHARS} characters. Shorten it.")
-            if "\x00" in text:
-                raise InvalidRequest(name, f"The {name} holds a null character. Remove it.")
-        if not 1 <= request.count <= MAX_COUNT:
-            raise InvalidRequest("count", f"count is {request.count}; give 1 to {MAX_COUNT}.")
-        if request.seed is not None and not -1 <= request.seed <= MAX_SEED:
-            raise InvalidRequest("seed", f"seed is {request.seed}; give 0 to {MAX_SEED}, or -1 for a random one.")
-        if request.num_inference_steps is not None and not 1 <= request.num_inference_steps <= 150:
-            raise InvalidRequest("num_inference_steps", "num_inference_steps must be 1 to 150.")
-        if not 0 < request.strength <= 1:
-            raise InvalidRequest("strength", "strength must be more than 0 and at most 1.")
-        if request.init_image is not None:
-            check_photo(request.init_image)
+    def check(self, request: ImageRequest, photo: Path | None) -> tuple[Unused, ...]:
+        check_image(request, self.info)
+        if photo is not None:
+            check_photo(photo)
+        return ()
 
-    def generate(self, request: ImageRequest, on_progress: ProgressCallback, cancel: Event) -> ImageResult:
-        self.check(request)
+    def generate(self, request: ImageRequest, photo: Path | None, on_event: OnEvent, cancel: Event) -> ImageResult:
+        self.check(request, photo)
         self._inside += 1
         self.most_at_once = max(self.most_at_once, self._inside)
         try:
             started = time.monotonic()
             steps = request.num_inference_steps or self.steps
-            colour = background(request, cancel)
+            colour = background(request, photo, cancel)
             for step in range(1, steps + 1):
                 self._step(cancel, last=step == steps)
-                on_progress(Progress("denoise", step, steps, step / steps))
-            first = int(time.time_ns() % MAX_SEED) if request.seed in (None, -1) else request.seed or 0
-            images = tuple(self._image(request, colour, (first + i) % (MAX_SEED + 1)) for i in range(request.count))
+                on_event(Progress("denoise", step, steps, step / steps))
+                on_event(Preview(disc((64, 64), colour, request.seed, step / steps), step, steps))
+            images = tuple(self._image(request, colour, seed, with_photo=photo is not None) for seed in request.seeds)
             return ImageResult(images, time.monotonic() - started)
         finally:
             self._inside -= 1
@@ -124,25 +112,38 @@ class BlobEngine:
             if cancel.is_set():
                 raise Cancelled
 
-    def _image(self, request: ImageRequest, colour: tuple[int, int, int], seed: int) -> GeneratedImage:
-        width, height = request.width // 4, request.height // 4
-        image = Image.new("RGB", (width, height), colour)
-        radius = min(width, height) // 4
-        box = (width // 2 - radius, height // 2 - radius, width // 2 + radius, height // 2 + radius)
-        ImageDraw.Draw(image).ellipse(box, fill=disc_colour(seed))
-        recipe = {
-            "prompt": request.prompt,
-            "negative_prompt": request.negative_prompt,
-            "seed": seed,
-            "width": request.width,
-            "height": request.height,
-            "num_inference_steps": request.num_inference_steps or self.steps,
-            "guidance_scale": request.guidance_scale or self.info.guidance_scale,
-            "sampler": request.sampler or self.info.sampler,
-            "model": self.info.name,
-            "strength": None if request.init_image is None else request.strength,
-        }
-        return GeneratedImage(image, seed, recipe)
+    def _image(
+        self, request: ImageRequest, colour: tuple[int, int, int], seed: int, *, with_photo: bool
+    ) -> GeneratedImage:
+        image = disc((request.width // 4, request.height // 4), colour, seed)
+        recipe = Recipe(
+            prompt=request.prompt,
+            negative_prompt=request.negative_prompt,
+            width=request.width,
+            height=request.height,
+            rendered_width=image.width,
+            rendered_height=image.height,
+            enlarged=False,
+            num_inference_steps=request.num_inference_steps or self.steps,
+            guidance_scale=request.guidance_scale or self.info.guidance_scale,
+            sampler=request.sampler or self.info.sampler,
+            seed=seed,
+            model=self.info.name,
+            demo=self.info.demo,
+            photo_sha256=request.photo_sha256 if with_photo else None,
+            photo_strength=request.photo_strength if with_photo else None,
+        )
+        return GeneratedImage(image, recipe)
+
+
+def disc(size: tuple[int, int], colour: tuple[int, int, int], seed: int, grown: float = 1.0) -> Image.Image:
+    """A disc in the seed's colour, `grown` to 0 to 1 of its size, on `colour`."""
+    width, height = size
+    image = Image.new("RGB", size, colour)
+    radius = round(min(size) / 4 * grown)
+    box = (width // 2 - radius, height // 2 - radius, width // 2 + radius, height // 2 + radius)
+    ImageDraw.Draw(image).ellipse(box, fill=disc_colour(seed))
+    return image
 
 
 def disc_colour(seed: int) -> tuple[int, int, int]:
@@ -151,10 +152,10 @@ def disc_colour(seed: int) -> tuple[int, int, int]:
     return round(red * 255), round(green * 255), round(blue * 255)
 
 
-def background(request: ImageRequest, cancel: Event) -> tuple[int, int, int]:
+def background(request: ImageRequest, photo: Path | None, cancel: Event) -> tuple[int, int, int]:
     """The photo's mean colour, or the first colour word of the prompt, or grey."""
-    if request.init_image is not None:
-        pixel = load_photo(request.init_image, 64, 64, cancel).resize((1, 1)).getpixel((0, 0))
+    if photo is not None:
+        pixel = load_photo(photo, 64, 64, cancel).resize((1, 1)).getpixel((0, 0))
         assert isinstance(pixel, tuple)
         return int(pixel[0]), int(pixel[1]), int(pixel[2])
     words = request.prompt.lower().replace(",", " ").split()
@@ -165,7 +166,7 @@ def background(request: ImageRequest, cancel: Event) -> tuple[int, int, int]:
 
 @dataclass(slots=True)
 class EchoSpeech:
-    """Hears one word for every half second of sound that is not silence. Reads WAV only."""
+    """Hears one word for every half second of sound that is not silence; two make a segment. Reads WAV only."""
 
     gate: Event = field(default_factory=released)
 
@@ -182,25 +183,42 @@ class EchoSpeech:
         if request.language not in (None, "", "en"):
             raise InvalidRequest("language", f"This model has no language {request.language!r}. It has: en.")
 
-    def transcribe(self, request: TranscribeRequest, on_progress: ProgressCallback, cancel: Event) -> Transcript:
+    def transcribe(self, request: TranscribeRequest, file: Path, on_event: OnEvent, cancel: Event) -> Transcript:
         self.check(request)
-        halves = _half_seconds(Path(request.path))
-        words = []
-        for number, sound in enumerate(halves):
+        halves = _half_seconds(file)
+        words: list[Word] = []
+        segments: list[Segment] = []
+        for number, sound in enumerate(halves, start=1):
             if cancel.is_set():
                 raise Cancelled
             if any(sound):
-                words.append(Word(f"word{number + 1}", number / 2, number / 2 + 0.4, 0.5 + 0.5 / (number + 1)))
-            on_progress(Progress("transcribe", number + 1, len(halves), (number + 1) / len(halves)))
+                start = (number - 1) / 2
+                words.append(Word(word=f"word{number}", start=start, end=start + 0.4, confidence=0.5 + 0.5 / number))
+            on_event(Progress("transcribe", number, len(halves), number / len(halves)))
+            if words and (len(words) == 2 or number == len(halves)):
+                segments.append(_segment(words))
+                on_event(SegmentHeard(segments[-1]))
+                words.clear()
         while not self.gate.wait(0.02):
             if cancel.is_set():
                 raise Cancelled
-        text = " ".join(word.word for word in words)
-        segments = (Segment(text, 0.0, len(halves) / 2, tuple(words)),) if words else ()
-        return Transcript(text, segments, len(halves) / 2, "en", self.info.name, "local", demo=True)
+        return Transcript(
+            text=" ".join(segment.text for segment in segments),
+            segments=tuple(segments),
+            duration=len(halves) / 2,
+            language="en",
+            engine=self.info.name,
+            where="local",
+            demo=True,
+        )
 
     def close(self) -> None:
         self.gate.set()
+
+
+def _segment(words: list[Word]) -> Segment:
+    text = " ".join(word.word for word in words)
+    return Segment(text=text, start=words[0].start, end=words[-1].end, words=tuple(words))
 
 
 def _half_seconds(path: Path) -> list[bytes]:

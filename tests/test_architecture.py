@@ -94,10 +94,19 @@ def test_engines_know_nothing_of_the_door(name: str) -> None:
     assert not {top.split(".")[0] for top in imports(name)} & doors
 
 
-@pytest.mark.parametrize("name", ["engines.types", "engines.errors", "engines.protocols"])
+SHARED = ("errors", "words", "languages", "requests", "results", "events", "limits", "protocols")
+
+
+@pytest.mark.parametrize("name", [f"engines.{name}" for name in SHARED])
 def test_the_words_that_engines_share_need_no_engine(name: str) -> None:
-    assert outside(imports(name)) <= {"PIL"}
-    assert imports(name) & set(MODULES) <= {"engines.types", "engines.errors"}
+    assert outside(imports(name)) <= {"PIL", "pydantic", "pydantic_core"}
+    assert imports(name) & set(MODULES) <= {f"engines.{shared}" for shared in SHARED}
+
+
+@pytest.mark.parametrize("name", sorted(name for name in MODULES if not name.startswith("engines.sdxl")))
+def test_nobody_sees_the_insides_of_the_image_engine(name: str) -> None:
+    seen = {other for other in imports(name) if other.startswith("engines.sdxl.")}
+    assert seen <= ({"engines.sdxl.engine"} if name == "app.wiring" else set())
 
 
 @pytest.mark.parametrize("name", sorted(name for name in MODULES if name.startswith("app")))
@@ -108,8 +117,8 @@ def test_the_app_never_imports_its_caller_or_what_does_not_ship(name: str) -> No
 @pytest.mark.parametrize("name", sorted(name for name in MODULES if name.startswith("app")))
 def test_only_the_wiring_picks_engines_and_stores(name: str) -> None:
     concrete = {"engines.sdxl.engine", "engines.speech.vosk_engine", "engines.speech.cloud_run"}
-    stores = {"app.jobs.store.sqlite", "app.jobs.store.opening"}
-    if name == "app.jobs.store.opening":
+    stores = {"app.jobs.store.opening", "app.jobs.store.database"}
+    if name.startswith("app.jobs."):
         assert not imports(name) & concrete
     elif name not in ("app.wiring", "app.cli.transcriber"):
         assert not imports(name) & (concrete | stores)
@@ -118,6 +127,35 @@ def test_only_the_wiring_picks_engines_and_stores(name: str) -> None:
 def test_imports_make_no_circle() -> None:
     graph = {name: {other for other in imports(name) if other in MODULES and other != name} for name in MODULES}
     TopologicalSorter(graph).prepare()  # raises CycleError with the circle
+
+
+def room(name: str) -> str:
+    """The folder that a module belongs to, for who walks through the house: app.jobs, engines.sdxl; files beside them
+    are rooms of their own."""
+    return ".".join(name.split(".")[:2])
+
+
+def test_folders_make_no_circle() -> None:
+    graph: dict[str, set[str]] = {}
+    for name in MODULES:
+        others = {room(other) for other in imports(name) if other in MODULES}
+        graph.setdefault(room(name), set()).update(others - {room(name)})
+    TopologicalSorter(graph).prepare()
+
+
+@pytest.mark.parametrize(
+    ("folder", "may_import"),
+    [
+        ("app.jobs", {"app.concurrency"}),
+        ("app.work", {"app.jobs", "app.presets"}),
+        ("app.http", {"app.about", "app.accounts", "app.concurrency", "app.jobs", "app.studio", "app.work"}),
+        ("app.settings", {"app.accounts"}),
+    ],
+)
+def test_imports_inside_the_app_point_one_way(folder: str, may_import: set[str]) -> None:
+    own = {name for name in MODULES if room(name) == folder}
+    seen = {room(other) for name in own for other in imports(name) if other in MODULES and other.startswith("app.")}
+    assert seen - {folder} <= may_import
 
 
 def test_what_runs_before_the_setup_needs_the_standard_library_only() -> None:
@@ -130,7 +168,7 @@ def test_launch_parses_on_an_old_python() -> None:
 
 def test_the_transcriber_needs_what_its_container_carries() -> None:
     # The engine starts its worker as a process, not by import.
-    used = outside(closure("app.cli.transcriber") | closure("engines.speech.worker"))
+    used = outside(closure("app.cli.transcriber", top_level=True) | closure("engines.speech.worker"))
     assert not used & {"torch", "gradio", "diffusers", "transformers", "compel"}
     assert {DISTRIBUTION.get(top, top) for top in used} == launch.TRANSCRIBER_NEEDS
 

@@ -195,7 +195,7 @@ def test_a_stop_lets_work_finish_and_a_restart_knows_it(tmp_path: Path) -> None:
 
 def until_running(studio: Launched) -> None:
     deadline = time.monotonic() + 60
-    while not any(lane["running"] for lane in httpx.get(f"{studio.url}/health", timeout=30).json()["lanes"]):
+    while not any(worker["running"] for worker in httpx.get(f"{studio.url}/health", timeout=30).json()["workers"]):
         assert time.monotonic() < deadline
         time.sleep(0.02)
 

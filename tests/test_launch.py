@@ -23,7 +23,7 @@ import pytest
 import launch
 
 ROOT = Path(__file__).resolve().parent.parent
-COPIED = ("launch.py", "pyproject.toml", "app/__init__.py", "app/about.py", "app/cli/parse.py")
+COPIED = ("launch.py", "pyproject.toml", "app/__init__.py", "app/about.py", "app/cli/parse.py", "engines/words.py")
 
 # What stands in the copy for the app: it tells where it runs and what it was given.
 SETTINGS = """
@@ -119,11 +119,12 @@ def first_start(tmp_path_factory: pytest.TempPathFactory) -> tuple[Copy, int, st
     for version in ("1.0", "1.1"):
         make_wheel(wheels, version)
     copy = Copy(tmp_path_factory.mktemp("studio"), wheels)
-    (copy.folder / "app").mkdir()
+    for folder in ("app/cli", "app/settings", "engines"):
+        (copy.folder / folder).mkdir(parents=True)
     for name in COPIED:
         shutil.copy(ROOT / name, copy.folder / name)
-    (copy.folder / "app" / "settings.py").write_text(SETTINGS)
-    (copy.folder / "app" / "serve.py").write_text(SERVE)
+    (copy.folder / "app" / "settings" / "fields.py").write_text(SETTINGS)
+    (copy.folder / "app" / "cli" / "serve.py").write_text(SERVE)
     copy.require("tiny==1.0")
     return (copy, *copy.run("--port", "1234"))
 
@@ -364,8 +365,8 @@ def test_a_folder_that_cannot_be_written_is_told(studio: Copy) -> None:
         (["--help"], 0, "usage: python3 launch.py"),
         (["transcriber", "--help"], 0, "usage: python3 launch.py transcriber"),
         (["--version"], 0, "Carrot Studio 0."),
-        (["tset"], 2, "There is no command 'tset'; did you mean 'test'? Type python3 launch.py --help"),
-        (["--prot", "1"], 2, "There is no flag --prot; did you mean '--port'? Type"),
+        (["tset"], 2, "There is no command 'tset'. Did you mean 'test'? Type python3 launch.py --help"),
+        (["--prot", "1"], 2, "There is no flag --prot. Did you mean '--port'? Type"),
         (["--port"], 2, "Argument --port: expected one argument. Type"),
     ],
 )

@@ -81,5 +81,5 @@ def test_five_calls_with_a_large_picture_take_the_memory_of_one(studio: Launched
 def test_a_photo_that_is_cut_off_is_refused_in_words(studio: Launched) -> None:
     end = avatar(studio, png(64)[:-40])
     assert end.startswith("error")
-    assert "init_image is damaged or cut off" in end
+    assert "photo is damaged or cut off" in end
     assert list((studio.output.parent / "data" / "uploads").iterdir()) == []

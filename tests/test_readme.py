@@ -45,6 +45,8 @@ def test_a_shell_command_works_as_printed(line: str, studio: Launched) -> None:
     out = run(["bash", "-c", here(line, studio)])
     if "/generate" in line:
         assert json.loads(out)["image"].startswith("data:image/png;base64,")
+    elif "/jobs" in line:
+        assert json.loads(out)["events_url"].startswith(studio.url)
     elif "srt" in line:
         assert "00:00:0" in out
         assert "hello" in out
@@ -83,3 +85,34 @@ def test_every_file_that_the_readme_names_is_there() -> None:
     missing = [link for link in re.findall(r"\]\(([^)#:]+)\)", README) if not (ROOT / link).exists()]
     assert missing == []
     assert [place for place in ELSEWHERE.values() if place.startswith("tests/") and not (ROOT / place).exists()] == []
+
+
+def test_the_tree_is_the_tree_on_disk() -> None:
+    """Every name in it is there, and no folder or file of app, or folder of engines, is missing from it."""
+    [tree] = re.findall(r"^```\n(launch\.py .*?)^```", README, re.DOTALL | re.MULTILINE)
+    told, path = set(), [ROOT]
+    for line in tree.splitlines():
+        names = line.split("  ")[0] if not line.startswith(" ") else line.strip().split("  ")[0]
+        depth = (len(line) - len(line.lstrip())) // 2
+        for name in names.split():
+            here = path[depth] / name
+            assert here.exists(), line
+            told.add(here)
+            if name.endswith("/"):
+                path[depth + 1 :] = [here]
+    folders = [ROOT, ROOT / "app", ROOT / "app/http", ROOT / "engines"]
+    shown = {child for folder in folders for child in folder.iterdir() if child.is_dir() and child.name[0] not in "._"}
+    kept = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
+    tracked = {ROOT / file for file in kept}
+    shown = {folder for folder in shown if any(folder in file.parents for file in tracked)}
+    shown |= {file for file in tracked if file.parent in (ROOT / "app/jobs",) and file.name != "__init__.py"}
+    assert shown - told == set()
+
+
+def test_the_tests_that_the_security_page_names_are_there() -> None:
+    page = (ROOT / "docs" / "security.md").read_text()
+    named = re.findall(r"`((?:app|engines)/[\w/]*test_\w+\.py|test_\w+\.py)`", page)
+    assert len(named) > 20
+    assert [name for name in named if not (ROOT / "tests" / name).exists()] == []
+    code = re.findall(r"`(app/[\w/]+\.py|engines/[\w/]+\.py)`", page)
+    assert [name for name in code if "test_" not in name and not (ROOT / name).exists()] == []

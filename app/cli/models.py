@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from engines.errors import ModelMissing, StudioError
-from engines.types import Progress
-from engines.weights.registry import ModelStore, State, read_registry
+from engines.events import Progress
+from engines.weights.registry import read_registry
+from engines.weights.store import ModelStore, State
 
 REGISTRY = Path(__file__).resolve().parents[2] / "models" / "registry.toml"
 
@@ -48,7 +49,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command")
     commands.add_parser("list", help="every known model: is it here, how large, verified (also without the word)")
     pull = commands.add_parser("pull", help="fetch a model, check it and unpack it; goes on after an interruption")
-    pull.add_argument("name")
+    pull.add_argument("name", help="as `list` shows it, or a Hugging Face owner/name of an SDXL model")
     prune = commands.add_parser("prune", help="remove interrupted downloads and models that are no longer known")
     prune.add_argument("--all", action="store_true", help="also folders that were put here by hand")
     return parser
@@ -73,6 +74,14 @@ def _pull(store: ModelStore, name: str) -> int:
     if model.source is None:
         print(f"{name} is built in: there is nothing to fetch.")
         return DONE
+    for wanted in (name, *model.needs):
+        stopped = _pull_one(store, wanted)
+        if stopped:
+            return stopped
+    return DONE
+
+
+def _pull_one(store: ModelStore, name: str) -> int:
     show = _Show(name, terminal=sys.stdout.isatty())
     try:
         folder = store.pull(
@@ -83,7 +92,7 @@ def _pull(store: ModelStore, name: str) -> int:
         return _fail("Stopped. The same command goes on from here.")
     finally:
         show.end()
-    print(f"{name} is in {folder} ({model.licence}).")
+    print(f"{name} is in {folder} ({store.registry.find(name).licence}).")
     return DONE
 
 
@@ -145,6 +154,8 @@ def _of(now: Progress) -> str:
 
 
 def _size(count: int) -> str:
+    if count >= 1e9:
+        return f"{count / 1e9:.2f} GB"
     return f"{count / 1e6:.1f} MB" if count >= 50_000 else f"{count / 1e3:.1f} kB"
 
 

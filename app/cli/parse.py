@@ -6,7 +6,6 @@ launch.py imports this before anything is installed: only the standard library a
 from __future__ import annotations
 
 import argparse
-import difflib
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from app.about import version
+from engines.words import did_you_mean
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -44,7 +44,7 @@ class Command:
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        end = "" if message.endswith("?") else "."
+        end = "" if message.endswith((".", "?")) else "."
         told = f"{message[:1].upper()}{message[1:]}{end} Type python3 launch.py --help for what there is."
         sys.stderr.write(f"{told}\n")
         sys.exit(2)
@@ -58,19 +58,20 @@ def parse(argv: Sequence[str]) -> Command:
     if first in COMMANDS:
         argv = argv[1:]
     elif first and not first.startswith("-"):
-        _parser("serve").error(f"there is no command {first!r}{_did_you_mean(first, COMMANDS)}")
+        _parser("serve").error(f"there is no command {first!r}.{did_you_mean(first, COMMANDS)}")
     name = first if first in COMMANDS else "serve"
     parser = _parser(name)
     known, unknown = parser.parse_known_args(argv)
     if unknown:
         flags = [flag for action in parser._actions for flag in action.option_strings]
-        parser.error(f"there is no flag {unknown[0]}{_did_you_mean(unknown[0], flags)}")
+        parser.error(f"there is no flag {unknown[0]}.{did_you_mean(unknown[0].partition('=')[0], flags)}")
     return Command(name, {name: value for name, value in vars(known).items() if value is not None})
 
 
 def run(command: Command) -> int:
     """Do it. The requirements are installed by now; imports stay inside, so that each command loads only its own."""
-    from app.settings.fields import SettingsRefused, load, load_transcriber
+    from app.settings.fields import load, load_transcriber
+    from app.settings.report import SettingsRefused
 
     try:
         if command.name == "transcriber":
@@ -119,11 +120,6 @@ def _path(value: str) -> str:
 
 def _image_model(value: str) -> str:
     """Words and hub ids stay as they are."""
-    from engines.sdxl.source import is_hub_id
+    from engines.weights.names import is_hub_id
 
     return value if value in ("auto", "sdxl", "sketch") or is_hub_id(value) else _path(value)
-
-
-def _did_you_mean(word: str, known: Sequence[str] | dict[str, str]) -> str:
-    near = difflib.get_close_matches(word.split("=")[0], list(known), n=1)
-    return f"; did you mean {near[0]!r}?" if near else ""

@@ -1,4 +1,4 @@
-"""Runs the studio on its port: takes it first, says once where everything is, and drains before it stops."""
+"""`launch.py` without a command: takes the port, wires the studio, and says once where everything is."""
 
 from __future__ import annotations
 
@@ -8,21 +8,16 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-import uvicorn
-from starlette.types import ASGIApp
-
 from app.about import version
-from app.listening import PortRefused, listen
+from app.accounts import Accounts
+from app.imports import quick_imports
 from app.logs import set_up_logging
-from app.runner import DrainingServer
+from app.runner import PortRefused, listen, run, say
 from app.settings.fields import Settings, is_loopback
 from engines.errors import StudioError
 
 if TYPE_CHECKING:
-    from app.work.studio import Studio
-
-CUT_SHORT = 1
-"""Exit status when the limit ended running work."""
+    from app.studio import Studio
 
 
 def main(settings: Settings) -> int:
@@ -30,77 +25,41 @@ def main(settings: Settings) -> int:
     set_up_logging()
     # For what libraries write: uploads on the page, downloaded weights.
     os.umask(0o077)
-    try:
-        listener = listen(settings.host, settings.port)
-    except PortRefused as refused:
-        sys.stderr.write(f"{refused}\n")
-        return 1
     # Read when torch is loaded. Threads that wait by spinning take each other's cores: on a busy machine of two, one
-    # small picture took minutes instead of seconds.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    # small picture took minutes instead of seconds. Threads that never spin (OMP_WAIT_POLICY=PASSIVE) take 1.6 times
+    # as long on a quiet one. So a short spin, then sleep; bench/cpu_threads.py measures it. A user's own policy stands.
+    if "OMP_WAIT_POLICY" not in os.environ:
+        os.environ.setdefault("GOMP_SPINCOUNT", "10000")
     # People's photos and recordings belong with the rest of their data, not in a folder that a machine's users share.
     os.environ.setdefault("GRADIO_TEMP_DIR", str(settings.data_dir.resolve() / "gradio"))
-    # Only now the slow imports: a taken port is told at once.
-    from app.wiring import build_studio, describe
-
     try:
-        studio = build_studio(settings)
-    except StudioError as error:
-        sys.stderr.write(f"{error}\n")
+        listener = listen(settings.host, settings.port)
+        # Only now the slow imports: a taken port is told at once.
+        with quick_imports():
+            from app.ui.page import import_page
+            from app.wiring import build_studio, describe
+
+            import_page()
+            accounts = Accounts(settings.tokens)
+            studio = build_studio(settings, accounts)
+    except (PortRefused, StudioError) as refused:
+        sys.stderr.write(f"{refused}\n")
         return 1
-    return serve_studio(studio, listener, lambda: _say(welcome(settings, describe(settings, studio))))
+    return serve(studio, accounts, listener, lambda: say(welcome(settings, describe(settings, studio))))
 
 
-def serve_studio(studio: Studio, listener: socket.socket, on_started: Callable[[], None]) -> int:
-    """Serve a studio until told to stop; see `serve`."""
-    from app.http.apps import create_app
+def serve(studio: Studio, accounts: Accounts, listener: socket.socket, on_started: Callable[[], None]) -> int:
+    """Serve a studio until told to stop; see `app.runner.run`."""
+    from app.http.apps import create_studio
+    from app.ui.page import add_page
 
-    return serve(
-        create_app(studio),
+    return run(
+        create_studio(studio, accounts, add_page),
         listener,
-        start_drain=studio.jobs.drain,
-        busy=lambda: not studio.jobs.idle,
-        give_up=studio.jobs.give_up,
+        studio.queue,
         drain_seconds=studio.settings.drain_seconds,
         on_started=on_started,
     )
-
-
-def serve(
-    app: ASGIApp,
-    listener: socket.socket,
-    *,
-    start_drain: Callable[[], None],
-    busy: Callable[[], bool],
-    give_up: Callable[[], None],
-    drain_seconds: float,
-    on_started: Callable[[], None],
-) -> int:
-    """Serve `app` until SIGTERM or Ctrl-C, then drain; see DrainingServer."""
-    config = uvicorn.Config(
-        app,
-        log_level="warning",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        # Forwarded addresses are believed from nobody: the peer is who calls.
-        proxy_headers=False,
-        # Node's clients reuse a connection for a minute; closing it under them shows as failed requests.
-        timeout_keep_alive=75,
-    )
-    server = DrainingServer(
-        config,
-        start_drain=start_drain,
-        busy=busy,
-        give_up=give_up,
-        drain_seconds=drain_seconds,
-        on_started=on_started,
-    )
-    server.run(sockets=[listener])
-    if server.cut_short:
-        # A thread deep in native code cannot be ended, and would hold the exit for as long as it likes.
-        os._exit(CUT_SHORT)
-    return 0
 
 
 def welcome(settings: Settings, engines: Sequence[str]) -> str:
@@ -125,8 +84,3 @@ def welcome(settings: Settings, engines: Sequence[str]) -> str:
         f"Stop     Ctrl-C: running work gets up to {settings.drain_seconds} s to finish; Ctrl-C again stops at once"
     )
     return "\n".join([f"Carrot Studio {version()}", *(f"  {line}" for line in lines)])
-
-
-def _say(text: str) -> None:
-    sys.stdout.write(f"{text}\n")
-    sys.stdout.flush()

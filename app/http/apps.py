@@ -1,132 +1,140 @@
-"""The server: HTTP routes and the Gradio page on one FastAPI app."""
+"""The two servers, made of the same parts: the studio with its page, and the speech service."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
 
-from fastapi import FastAPI
-from fastapi.middleware.cors import CORSMiddleware
-from starlette.routing import Mount
+from fastapi import APIRouter, FastAPI
 
 from app.about import version
+from app.accounts import Accounts
 from app.concurrency import run_blocking
 from app.http.docs import add_docs
 from app.http.errors import install_error_handlers
-from app.http.middleware.auth import BearerAuth
-from app.http.middleware.headers import SecurityHeaders
-from app.http.middleware.hosts import SiteGuard
-from app.http.middleware.limits import BodyLimit
-from app.http.middleware.stopping import AnswerWhenStopped
-from app.http.routes import health, jobs, legacy, openai
+from app.http.middleware.stack import guarded
+from app.http.routes import files, health, images, jobs, legacy, speech
+from app.http.uploads import FORM_BYTES
 from app.jobs.model import StorageFailed
-from app.work.studio import Studio
-
-if TYPE_CHECKING:
-    from app.ui.cache import FileCache
+from app.studio import Service, Studio
 
 log = logging.getLogger(__name__)
 
 HOUR = 3600.0
-DAY = 24 * HOUR
+LOOK_SECONDS = 1.0
+"""How often deadlines are looked at."""
 
 
-def create_app(studio: Studio) -> FastAPI:
-    """Everything behind the port, over the given engines and stores."""
-    # Read when gradio is imported, which is why the page's import waits until here.
-    os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
-    import gradio
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What a page asks of the app that it is part of."""
 
-    from app.ui.blocks import build_blocks
-    from app.ui.cache import gradio_cache
-    from app.ui.gate import GradioGate
-    from app.ui.theme import mount_options, page_script
+    scripts: tuple[str, ...]
+    """Texts of scripts that it puts into itself, for SecurityHeaders."""
+    clean_up: Callable[[], None]
+    """To be called once an hour. Raises OSError."""
 
+
+def create_studio(studio: Studio, accounts: Accounts, add_page: Callable[[FastAPI, Studio], Page]) -> FastAPI:
+    """Everything behind the port, over the given engines and stores. `add_page` mounts the page at `/`."""
     settings = studio.settings
-    files = gradio_cache()
-    app = FastAPI(
-        title="Carrot Studio",
-        version=version(),
-        description="Avatars, hero images and transcription. The page is at `/`, Gradio's own API at `/?view=api`.",
-        lifespan=lambda _: _run(studio, files),
-        docs_url=None,
-        redoc_url=None,
+    chores: list[Callable[[], None]] = []
+    app = _app(
+        studio,
+        "Carrot Studio",
+        "Avatars, hero images and transcription. The page is at `/`, Gradio's own API at `/?view=api`.",
+        (health.router, legacy.router, images.router, speech.router, jobs.router, files.router),
+        chores,
     )
-    app.state.studio = studio
-    install_error_handlers(app)
-    for router in (health.router, legacy.router, openai.router, jobs.router):
-        app.include_router(router)
     add_docs(app)
-    # Added last is asked first: what browsers are told, host, then CORS, then who calls, then how much, then the stop.
-    app.add_middleware(AnswerWhenStopped)
-    app.add_middleware(BodyLimit, max_bytes=settings.max_upload_mb * 2**20)
-    app.add_middleware(BearerAuth, tokens=settings.tokens, exempt=frozenset({"/health/live"}))
-    app.add_middleware(
-        CORSMiddleware,
-        allow_origins=settings.allowed_origins,
-        allow_methods=["GET", "POST", "DELETE"],
-        allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "Last-Event-ID"],
-    )
-    app.add_middleware(SiteGuard, hosts=settings.trusted_hosts, origins=settings.allowed_origins)
-    app.add_middleware(SecurityHeaders, scripts=(page_script(),))
-    blocks = build_blocks(studio, files)
-    limit = settings.max_upload_mb * 2**20
-    gradio.mount_gradio_app(
+    # Last, because it takes every path that is left.
+    page = add_page(app, studio)
+    chores.append(page.clean_up)
+    guarded(
         app,
-        blocks,
-        path="/",
-        show_error=False,
-        max_file_size=limit,
-        allowed_paths=[],
-        enable_monitoring=False,
-        **mount_options(),
+        accounts=accounts,
+        hosts=settings.trusted_hosts,
+        origins=settings.allowed_origins,
+        max_bytes=studio.max_upload_bytes + FORM_BYTES,
+        exempt=frozenset({"/health/live"}),
+        scripts=page.scripts,
     )
-    mount = app.routes[-1]
-    assert isinstance(mount, Mount)
-    assert isinstance(mount.app, FastAPI)
-    # Gradio's app has handlers of its own, which answer in another shape.
-    install_error_handlers(mount.app)
-    mount.app = GradioGate(mount.app, blocks, files, max_upload_bytes=limit)
     return app
 
 
-@asynccontextmanager
-async def _run(studio: Studio, files: FileCache) -> AsyncIterator[None]:
-    studio.jobs.start()
-    housekeeping = asyncio.create_task(_keep_house(studio, files))
-    try:
-        yield
-    finally:
-        housekeeping.cancel()
-        with suppress(asyncio.CancelledError):
-            await housekeeping
-        await run_blocking(_close, studio)
+def create_transcriber(service: Service, accounts: Accounts, hosts: tuple[str, ...]) -> FastAPI:
+    """The speech service. `hosts`: as for SiteGuard."""
+    app = _app(
+        service,
+        "Carrot Studio transcription",
+        "Speech to text in OpenAI's shape.",
+        (health.router, speech.router),
+        [],
+    )
+    guarded(
+        app,
+        accounts=accounts,
+        hosts=hosts,
+        origins=(),
+        max_bytes=service.max_upload_bytes + FORM_BYTES,
+        exempt=health.PROBES,
+    )
+    return app
 
 
-async def _keep_house(studio: Studio, files: FileCache) -> None:
+def _app(
+    service: Service,
+    title: str,
+    description: str,
+    routers: tuple[APIRouter, ...],
+    chores: Sequence[Callable[[], None]],
+) -> FastAPI:
+    """An app that starts the service, looks after it, and closes it. `chores` are done once an hour."""
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        service.start()
+        looking = asyncio.create_task(_look_after(service, chores))
+        try:
+            yield
+        finally:
+            looking.cancel()
+            with suppress(asyncio.CancelledError):
+                await looking
+            await run_blocking(service.close)
+
+    app = FastAPI(
+        title=title, version=version(), description=description, lifespan=lifespan, docs_url=None, redoc_url=None
+    )
+    app.state.service = service
+    install_error_handlers(app)
+    for router in routers:
+        app.include_router(router)
+    return app
+
+
+async def _look_after(service: Service, chores: Sequence[Callable[[], None]]) -> None:
+    cleaned_at = -HOUR
+    clock = asyncio.get_running_loop().time
     while True:
-        await run_blocking(_delete_what_is_old, studio, files)
-        await asyncio.sleep(HOUR)
+        await run_blocking(service.queue.look_after)
+        if clock() - cleaned_at >= HOUR:
+            cleaned_at = clock()
+            await run_blocking(_delete_what_is_old, service, chores)
+        await asyncio.sleep(LOOK_SECONDS)
 
 
-def _delete_what_is_old(studio: Studio, files: FileCache) -> None:
+def _delete_what_is_old(service: Service, chores: Sequence[Callable[[], None]]) -> None:
     """Old jobs, and what Gradio was lent to show. What fails now may work an hour later, when the disk has room."""
-    days = studio.settings.job_retention_days
     try:
-        if days:
-            studio.jobs.prune(days * DAY)
-        files.prune(DAY)
+        if service.retention_seconds:
+            service.queue.prune(service.retention_seconds)
+        for chore in chores:
+            chore()
     except StorageFailed as problem:
         log.error("old jobs could not be deleted: %s", problem)
     except OSError as error:
         log.error("old files of Gradio's cache could not be deleted: %s", error.strerror)
-
-
-def _close(studio: Studio) -> None:
-    studio.jobs.close()
-    studio.image.close()
-    studio.speech.close()

@@ -1,29 +1,40 @@
-"""What the routes are given, as named types."""
+"""What the routes are given, as named types; and how they submit a job and wait for it."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import Annotated
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Annotated, Any
 
 from fastapi import Depends, Header, Request
+from fastapi.responses import JSONResponse
 
 from app.concurrency import run_blocking
-from app.jobs.model import Job
-from app.work.studio import Studio
-from engines.errors import InvalidRequest
+from app.http.views import view_of
+from app.jobs.model import Interrupted, Job
+from app.jobs.queue import Submission
+from app.studio import Service, Studio
+from engines.errors import InvalidRequest, ServiceUnavailable
 
 MAX_KEY_CHARS = 200
 
 
+def _service(request: Request) -> Service:
+    service: Service = request.app.state.service
+    return service
+
+
 def _studio(request: Request) -> Studio:
-    studio: Studio = request.app.state.studio
+    studio = request.app.state.service
+    assert isinstance(studio, Studio)
     return studio
 
 
-def _owner(request: Request) -> str:
+def _account(request: Request) -> str:
     """Who calls; the auth middleware has put it there."""
-    owner: str = request.state.owner
-    return owner
+    account: str = request.state.account
+    return account
 
 
 def _key(idempotency_key: Annotated[str | None, Header(max_length=MAX_KEY_CHARS)] = None) -> str | None:
@@ -32,24 +43,79 @@ def _key(idempotency_key: Annotated[str | None, Header(max_length=MAX_KEY_CHARS)
     return idempotency_key or None
 
 
+ServiceDep = Annotated[Service, Depends(_service)]
 StudioDep = Annotated[Studio, Depends(_studio)]
-OwnerDep = Annotated[str, Depends(_owner)]
-IdempotencyKeyDep = Annotated[str | None, Depends(_key)]
+AccountDep = Annotated[str, Depends(_account)]
 
 
-async def finish(request: Request, studio: Studio, job: Job, *, keep: bool) -> Job:
-    """Wait for the job's result; raises JobFailed when it has none.
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a route that makes work was asked, beside its body."""
 
-    When the caller hangs up and nobody can ask for the result again (`keep` is False: no idempotency key), the job is
+    request: Request
+    account: str
+    idempotency_key: str | None
+    respond_async: bool
+    """The client wants the job at once instead of its result (RFC 7240, section 4.1)."""
+    sent: dict[str, Any] = field(default_factory=dict)
+    """The JSON body as it came: what is in it and not in the route's model is told in the answer's `warnings`."""
+
+    @property
+    def base_url(self) -> str:
+        return str(self.request.base_url)
+
+
+async def _asked(
+    request: Request,
+    account: AccountDep,
+    idempotency_key: Annotated[str | None, Depends(_key)],
+    prefer: Annotated[
+        str | None, Header(description="respond-async: answer 202 with the job at once (RFC 7240)")
+    ] = None,
+) -> Asked:
+    wishes = [wish.strip().lower() for wish in (prefer or "").split(",")]
+    sent: Any = {}
+    if not request.headers.get("content-type", "").startswith("multipart/"):
+        with suppress(ValueError):  # the route's own model refuses what is no JSON
+            sent = await request.json()
+    return Asked(request, account, idempotency_key, "respond-async" in wishes, sent if isinstance(sent, dict) else {})
+
+
+AskedDep = Annotated[Asked, Depends(_asked)]
+
+
+async def submit(service: Service, submission: Submission) -> Job:
+    """Raises as `Queue.submit` does."""
+    return await run_blocking(service.queue.submit, submission)
+
+
+def accepted(asked: Asked, job: Job) -> JSONResponse:
+    """202 with the job, for a client that does not wait."""
+    view = view_of(job, asked.base_url)
+    headers = {"Location": view.status_url}
+    if asked.respond_async:
+        headers["Preference-Applied"] = "respond-async"
+    return JSONResponse(view.model_dump(mode="json"), status_code=202, headers=headers)
+
+
+async def finish(asked: Asked, service: Service, job: Job, *, keep: bool = False) -> Job:
+    """Wait for the job's result; raises JobFailed when it has none, Interrupted when the server stops before.
+
+    When the caller hangs up and nobody can ask for the result again (no idempotency key, and not `keep`), the job is
     cancelled, so that the device is not kept busy for nobody.
     """
-    done = asyncio.ensure_future(studio.jobs.finished(job.id, job.owner))
-    gone = asyncio.ensure_future(_hung_up(request))
+    done = asyncio.ensure_future(service.queue.finished(job.id, job.account))
+    gone = asyncio.ensure_future(_hung_up(asked.request))
     try:
         await asyncio.wait({done, gone}, return_when=asyncio.FIRST_COMPLETED)
-        if not done.done() and not keep:
-            await run_blocking(studio.jobs.cancel, job.id, job.owner)
+        if not done.done() and not keep and asked.idempotency_key is None:
+            await service.queue.cancel(job.id, job.account)
         return (await done).succeeded()
+    except Interrupted as error:
+        if isinstance(service, Studio):
+            raise
+        # The speech service keeps nothing that could go on.
+        raise ServiceUnavailable("The service was stopped before it had finished: try again.") from error
     finally:
         gone.cancel()
         done.cancel()

@@ -2,43 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
+from typing import Annotated, Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, Response
+from fastapi.routing import APIRoute
+from pydantic import BaseModel, TypeAdapter
 from starlette.exceptions import HTTPException
 
-from app.jobs.model import JobError, JobFailed
-from engines.errors import StudioError
+from app.jobs.model import JobError
+from engines.errors import InvalidRequest, StudioError
+from engines.requests import refusal
 
-RETRY_AFTER = 5
-"""Seconds, for errors that pass by themselves and do not say when."""
+WITH_SUCCESS = frozenset({"/generate", "/txt2img", "/transcribe"})
+"""Routes of existing clients, which look for `success` in an error too."""
 
-MAX_SHOWN_VALUE = 60
-"""Characters of a refused value that a message repeats."""
 
-# By the type that a client sees, because a job that failed yesterday has only that left. What a retry cannot mend must
-# not be 408, 409, 429 or 5xx: OpenAI's clients and others send those again by themselves.
-STATUS_OF_TYPE = {
-    "invalid_request": 422,
-    "invalid_media": 422,
-    "idempotency_conflict": 422,
-    "job_not_found": 404,
-    "file_not_found": 404,
-    "cancelled": 499,
-    "model_missing": 503,
-    "model_invalid": 503,
-    "out_of_memory": 503,
-    "download_failed": 502,
-    "engine_crashed": 500,
-    "service_unavailable": 503,
-    "queue_full": 503,
-    "draining": 503,
-    "interrupted": 503,
-    "storage_failed": 503,
+class ErrorDetails(BaseModel):
+    """`type` is snake_case for programs, `message` a sentence for people, `field` the one to blame, if there is one."""
+
+    type: str
+    message: str
+    field: str | None
+
+
+class ErrorBody(BaseModel):
+    """What every route answers where it cannot do what was asked."""
+
+    error: ErrorDetails
+
+
+ERRORS: dict[int | str, dict[str, Any]] = {
+    "4XX": {"model": ErrorBody, "description": "What was sent cannot be used; the message says why."},
+    "5XX": {"model": ErrorBody, "description": "The studio cannot do it now; Retry-After says when to try again."},
 }
+"""For a router's `responses`."""
 
 
 def problem(
@@ -51,10 +52,9 @@ def problem(
 
 def problem_of(error: StudioError) -> JSONResponse:
     """The answer for an engine's or the job layer's error."""
-    told = error.error if isinstance(error, JobFailed) else JobError.of(error)
-    status = STATUS_OF_TYPE.get(told.type, 500)
-    headers = {"Retry-After": str(getattr(error, "retry_after", RETRY_AFTER))} if status == 503 else {}
-    return problem(status, told.type, told.message, told.field, headers)
+    told = JobError.of(error)
+    headers = {} if told.retry_after is None else {"Retry-After": str(told.retry_after)}
+    return problem(told.status, told.type, told.message, told.field, headers)
 
 
 def install_error_handlers(app: FastAPI) -> None:
@@ -65,34 +65,53 @@ def install_error_handlers(app: FastAPI) -> None:
     app.add_exception_handler(Exception, _on_bug)
 
 
-async def _on_studio_error(_: Request, error: Exception) -> JSONResponse:
+async def _on_studio_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, StudioError)
-    return problem_of(error)
+    return _as_expected(request, problem_of(error))
 
 
-async def _on_validation_error(_: Request, error: Exception) -> JSONResponse:
+async def _on_validation_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
-    first = error.errors()[0]
-    # The first part of the location says body or query, which a client does not call a field.
-    field = ".".join(str(part) for part in first["loc"][1:])
+    return _as_expected(request, problem_of(_refusal(request, error.errors()[0])))
+
+
+def _refusal(request: Request, first: Any) -> InvalidRequest:
     if first["type"] == "json_invalid":
-        return problem(422, "invalid_request", "The body is not valid JSON: check quotes and commas.", None)
-    value = first.get("input")
-    shown = "" if first["type"] == "missing" or isinstance(value, dict | list) else f" {_short(value)}"
-    return problem(422, "invalid_request", f"{field or 'body'}{shown}: {first['msg']}.", field or None)
+        return InvalidRequest("body", "The body is not valid JSON: check quotes and commas.")
+    # The first part of the location says body or query, which a client does not call a field.
+    place: Sequence[str | int] = first["loc"][1:]
+    route = request.scope.get("route")
+    schema: dict[str, Any] = {}
+    if first["loc"][0] == "body" and isinstance(route, APIRoute) and route.body_field is not None:
+        body = route.body_field.field_info
+        # mypy cannot know that this is a type.
+        annotated: Any = Annotated[body.annotation, body]
+        schema = TypeAdapter(annotated).json_schema()
+    # A job's fields are called as its kind calls them, not by where they lie in the body.
+    named = list(place[1:]) if "discriminator" in schema else list(place)
+    if len(named) > 1 and named[0] == "request":
+        del named[0]
+    return refusal(first, schema, place, ".".join(map(str, named)))
 
 
-async def _on_http_exception(_: Request, error: Exception) -> JSONResponse:
+async def _on_http_exception(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
+    if error.status_code == HTTPStatus.NO_CONTENT:
+        return Response(status_code=error.status_code, headers=error.headers)
     kind = HTTPStatus(error.status_code).phrase.lower().replace(" ", "_").replace("-", "_")
-    return problem(error.status_code, kind, str(error.detail), None, error.headers)
+    return _as_expected(request, problem(error.status_code, kind, str(error.detail), None, error.headers))
 
 
-async def _on_bug(_: Request, __: Exception) -> JSONResponse:
+async def _on_bug(request: Request, __: Exception) -> Response:
     """The server logs the trace itself; a client gets none of it."""
-    return problem(500, "internal_error", "Something went wrong in the server; its log has the details. Try again.")
+    message = "Something went wrong in the server; its log has the details. Try again."
+    return _as_expected(request, problem(500, "internal_error", message))
 
 
-def _short(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= MAX_SHOWN_VALUE else f"{text[:MAX_SHOWN_VALUE]}..."
+def _as_expected(request: Request, answer: JSONResponse) -> Response:
+    """The answer, with `success: false` beside it on the routes whose clients look for that."""
+    if request.scope["path"] not in WITH_SUCCESS:
+        return answer
+    headers = {name: value for name, value in answer.headers.items() if name not in ("content-length", "content-type")}
+    body = answer.body.decode() if isinstance(answer.body, bytes) else bytes(answer.body).decode()
+    return Response(f'{{"success":false,{body[1:]}', answer.status_code, headers, "application/json")

@@ -1,28 +1,49 @@
-"""What a job is, to everybody who looks at one: frozen snapshots, and the errors of the job layer."""
+"""What a job is: kind + typed request + stored inputs, and the frozen snapshots that everybody looks at.
+
+A job is data. What its kind's `prepare` makes of a request holds every choice that a run needs, random ones included,
+so that any worker can run it, and run it again after a crash, with the same result.
+"""
 
 from __future__ import annotations
 
-import re
+import secrets
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from enum import StrEnum
-from typing import Any
+from enum import IntEnum, StrEnum
+from pathlib import Path
+from threading import Event
+from typing import Any, ClassVar, Generic, Self, TypeVar
 
-from engines.errors import StudioError
+from pydantic import BaseModel
+
+from engines.errors import InvalidRequest, StudioError
+from engines.events import OnEvent
+from engines.results import Unused
+
+MAX_ATTEMPTS = 3
+"""Runs that end with the process before a job is given up: one that kills its server must not do so for ever."""
 
 
 class JobState(StrEnum):
-    """queued -> running -> one of the four final states."""
+    """queued -> running -> one of the three final states. A stop of the server takes a running job back to queued."""
 
     QUEUED = "queued"
     RUNNING = "running"
     SUCCEEDED = "succeeded"
     FAILED = "failed"
     CANCELLED = "cancelled"
-    INTERRUPTED = "interrupted"
-    """The server stopped before the job finished."""
+
+    @property
+    def final(self) -> bool:
+        return self in (JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED)
 
 
-FINAL = frozenset({JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED, JobState.INTERRUPTED})
+class Priority(IntEnum):
+    """Interactive work goes before batch work."""
+
+    INTERACTIVE = 0
+    BATCH = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,16 +53,23 @@ class JobError:
     type: str
     message: str
     field: str | None = None
+    status: int = 500
+    """The HTTP status of an answer that tells of it."""
+    retry_after: int | None = None
 
     @classmethod
-    def of(cls, error: StudioError) -> JobError:
-        return cls(error_type(error), str(error), getattr(error, "field", None))
-
-    def public(self) -> dict[str, Any]:
-        return {"type": self.type, "message": self.message, "field": self.field}
-
-
-INTERRUPTED = JobError("interrupted", "The studio stopped before this job finished. Send it again.")
+    def of(cls, error: StudioError) -> Self:
+        if isinstance(error, JobFailed):
+            # What another job recorded is passed on as it is.
+            error_of_job = error.error
+            return cls(
+                error_of_job.type,
+                error_of_job.message,
+                error_of_job.field,
+                error_of_job.status,
+                error_of_job.retry_after,
+            )
+        return cls(error.code, str(error), error.field, error.status, error.retry_after)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,17 +81,12 @@ class JobProgress:
     total: int = 0
     fraction: float = 0.0
     eta_seconds: float | None = None
+    """Of a running job until its end, of a queued one until its start."""
     ahead: int = 0
 
-    def public(self) -> dict[str, Any]:
-        return {
-            "stage": self.stage,
-            "step": self.step,
-            "total": self.total,
-            "fraction": round(self.fraction, 4),
-            "eta_seconds": None if self.eta_seconds is None else round(self.eta_seconds, 1),
-            "ahead": self.ahead,
-        }
+    @classmethod
+    def at_end(cls, state: JobState) -> Self:
+        return cls(state.value, 1, 1, 1.0, 0.0) if state is JobState.SUCCEEDED else cls(state.value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,43 +101,56 @@ class JobFile:
 
 
 @dataclass(frozen=True, slots=True)
+class Received:
+    """A file on its way in or out: whole, at a path of the store's own, and not yet anybody's."""
+
+    path: Path
+    sha256: str
+    size: int
+    filename: str = ""
+    """The name that its sender gave it, for messages."""
+
+
+@dataclass(frozen=True, slots=True)
 class Job:
     """A snapshot of one job. Times are seconds since the epoch."""
 
     id: str
     kind: str
-    """image or speech."""
-    owner: str
+    device: str
+    account: str
     state: JobState
-    request: dict[str, Any]
-    """The request in public names, JSON types only, without uploaded bytes."""
+    request: BaseModel
+    """As it was sent: the caller's own words. Its files are told by their hashes."""
+    work: BaseModel
+    """What is run: nothing left open."""
     created_at: float
+    number: int = 0
+    """In order of arrival."""
+    user: str = ""
+    """The end user of the account for whom it is, opaque."""
+    priority: Priority = Priority.INTERACTIVE
+    turn: int = 0
+    """Place among the users' turns; see Queue.submit."""
+    attempt: int = 0
+    """How often it has been started."""
+    deadline: float | None = None
     started_at: float | None = None
     finished_at: float | None = None
     progress: JobProgress = JobProgress()
-    result: dict[str, Any] | None = None
+    result: BaseModel | None = None
     files: tuple[JobFile, ...] = ()
     error: JobError | None = None
+    warnings: tuple[Unused, ...] = ()
 
     @property
     def final(self) -> bool:
-        return self.state in FINAL
+        return self.state.final
 
-    def public(self) -> dict[str, Any]:
-        """What a program sees of the job, JSON types only."""
-        return {
-            "job_id": self.id,
-            "kind": self.kind,
-            "state": self.state.value,
-            "created_at": self.created_at,
-            "started_at": self.started_at,
-            "finished_at": self.finished_at,
-            "request": self.request,
-            "progress": self.progress.public(),
-            "result": self.result,
-            "files": [{"id": f.id, "name": f.name, "media_type": f.media_type, "size": f.size} for f in self.files],
-            "error": None if self.error is None else self.error.public(),
-        }
+    @property
+    def order(self) -> tuple[int, int, int]:
+        """Waiting jobs of a device are run in this order."""
+        return self.priority, self.turn, self.number
 
     def succeeded(self) -> Job:
         """The job itself if it has a result, else JobFailed with the reason: an error is never taken for a result."""
@@ -126,6 +162,54 @@ class Job:
         return replace(self, **changes)
 
 
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a run may use: tell what happens, look at `cancel`, keep files of the result."""
+
+    job_id: str
+    cancel: Event
+    report: OnEvent
+    keep: Callable[[str, str, bytes], JobFile]
+    """keep(name, media_type, data) stores one file of the result; for `store` only."""
+
+
+Q = TypeVar("Q", bound=BaseModel)
+W = TypeVar("W", bound=BaseModel)
+M = TypeVar("M")
+R = TypeVar("R", bound=BaseModel)
+
+
+class Kind(ABC, Generic[Q, W, M, R]):
+    """One kind of work. A stored job is run by the kind that has its name."""
+
+    name: ClassVar[str]
+    device: str
+    """Name of the worker that runs it."""
+    request_type: type[Q]
+    work_type: type[W]
+    result_type: type[R]
+
+    @abstractmethod
+    def prepare(self, request: Q, inputs: Mapping[str, Received]) -> tuple[W, tuple[Unused, ...]]:
+        """Fill in what the request leaves open, and say what of it will not be used. Raises InvalidRequest."""
+
+    @abstractmethod
+    def run(self, work: W, inputs: Mapping[str, Path], context: Context) -> M:
+        """The device's part, on the device's thread. Raises StudioError; Cancelled once `context.cancel` is set."""
+
+    @abstractmethod
+    def store(self, work: W, made: M, context: Context) -> R:
+        """The rest: encode and keep the files. On another thread, while the device does the next job's work."""
+
+
+AnyKind = Kind[Any, Any, Any, Any]
+
+
+def new_job_id() -> str:
+    """80 random bits: ids cannot be guessed."""
+    return secrets.token_hex(10)
+
+
 class JobFailed(StudioError):
     """A job ended without a result; `error` is what the job recorded."""
 
@@ -135,51 +219,99 @@ class JobFailed(StudioError):
         self.field = error.field
 
 
-def end_of(state: JobState) -> JobProgress:
-    """The progress that a final job shows."""
-    return JobProgress(state.value, 1, 1, 1.0, 0.0) if state is JobState.SUCCEEDED else JobProgress(state.value)
-
-
 class JobNotFound(StudioError):
-    """No job of this owner has this id."""
+    """No job of this account has this id."""
+
+    code = "job_not_found"
+    status = 404
 
     def __init__(self, job_id: str) -> None:
         super().__init__(f"There is no job {job_id[:64]!r}. It may have been deleted, or the id is mistyped.")
 
 
 class FileNotFound(StudioError):
-    """No file of this owner has this id."""
+    """No file of this account has this id."""
+
+    code = "file_not_found"
+    status = 404
 
     def __init__(self, file_id: str) -> None:
         super().__init__(f"There is no file {file_id[:80]!r}. It may have been deleted, or the id is mistyped.")
 
 
 class QueueFull(StudioError):
-    """The lane has as many jobs waiting as it takes."""
+    """As many jobs wait for the device as it takes."""
 
+    code = "queue_full"
+    status = 503
     retry_after = 15
-    """Seconds; about one SDXL picture."""
+    """About one SDXL picture."""
 
 
 class Draining(StudioError):
     """The server is shutting down and takes no new work."""
 
+    code = "draining"
+    status = 503
     retry_after = 30
 
     def __init__(self) -> None:
         super().__init__("The studio is shutting down and takes no new work. Try again in a moment.")
 
 
-class IdempotencyConflict(StudioError):
-    """The Idempotency-Key was used before for a different request."""
+class Interrupted(StudioError):
+    """The server stops while somebody waits for a job, which is kept and run after the next start."""
+
+    code = "interrupted"
+    status = 503
+    retry_after = 30
+
+    def __init__(self, job_id: str) -> None:
+        super().__init__(
+            f"The studio stopped before job {job_id} was finished. The job is kept and goes on after the next start: "
+            f"read it at /jobs/{job_id}, or send the request again with the same Idempotency-Key."
+        )
+
+
+class DeadlineExceeded(StudioError):
+    """The job was not finished in the time that its sender gave it."""
+
+    code = "deadline_exceeded"
+    status = 504
+
+    def __init__(self) -> None:
+        super().__init__("The job was not finished before its deadline. Send it again with more time.")
+
+
+class GaveUp(StudioError):
+    """The job's runs have ended with the process too often."""
+
+    code = "interrupted"
+    status = 503
+
+    def __init__(self, attempts: int) -> None:
+        super().__init__(
+            f"The studio stopped {attempts} times in the middle of this job, so it is not started again by itself. "
+            "Send it again; if that ends in the same way, send less at once."
+        )
 
 
 class StorageFailed(StudioError):
     """The data folder could not be written: disk full, not writable, damaged."""
 
+    code = "storage_failed"
+    status = 503
+    retry_after = 5
 
-def error_type(error: StudioError) -> str:
-    """The snake_case name that programs see: InvalidRequest -> invalid_request."""
-    if isinstance(error, JobFailed):
-        return error.error.type
-    return re.sub(r"(?<!^)(?=[A-Z])", "_", type(error).__name__).lower()
+
+class IdempotencyConflict(InvalidRequest):
+    """The Idempotency-Key was used before for a different request."""
+
+    code = "idempotency_conflict"
+
+    def __init__(self, key: str, job_id: str) -> None:
+        super().__init__(
+            "Idempotency-Key",
+            f"Idempotency-Key {key!r} was used for a different request (job {job_id}). "
+            "Use a new key for a new request.",
+        )

@@ -1,351 +1,341 @@
-"""Every image and transcription is a job: known by id at once, durable, watchable, cancellable.
-
-Knows nothing of images or speech: a job's work is a function that gets a `JobContext` and returns an `Outcome`.
-"""
+"""The queue: what callers, workers and the server ask of jobs. How states change is `app.jobs.states`."""
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
-import json
 import logging
-import secrets
 import threading
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from pathlib import Path
 
-from app.jobs.lane import Lane, LaneState, LaneStatus, Ticket
+from pydantic import BaseModel
+
+from app.concurrency import run_blocking
+from app.jobs.files import Files
+from app.jobs.live import JobEvent, LiveJobs
 from app.jobs.model import (
-    INTERRUPTED,
+    AnyKind,
+    DeadlineExceeded,
     Draining,
     FileNotFound,
     Job,
     JobError,
     JobFile,
     JobNotFound,
-    JobProgress,
     JobState,
+    Priority,
+    Received,
     StorageFailed,
-    end_of,
+    new_job_id,
 )
-from app.jobs.store.base import Stores
-from engines.errors import Cancelled, StudioError
-from engines.types import Progress
+from app.jobs.states import Claim, Outcome, States
+from app.jobs.store.database import Database
+from app.jobs.store.jobs import JobRows
+from app.jobs.store.outbox import Deliverer
+from engines.errors import Cancelled
+from engines.events import Event as EngineEvent
+from engines.results import Unused
 
 log = logging.getLogger(__name__)
 
+FORGET_AT_ONCE = 100
+"""Old jobs deleted in one transaction: others wait for it."""
+
 
 @dataclass(frozen=True, slots=True)
-class JobContext:
-    """What a job's work may use: report progress, look at `cancel`, keep files."""
+class Submission:
+    """What somebody asks for. `inputs` are the request's files by their field's name."""
 
-    job_id: str
-    cancel: threading.Event
-    report: Callable[[Progress], None]
-    keep: Callable[[str, str, bytes], JobFile]
-    """keep(name, media_type, data) stores one result file."""
-
-
-Work = Callable[[JobContext], dict[str, Any]]
-"""Does the job and returns its result, JSON types only. Raises StudioError."""
-
-
-@dataclass(slots=True)
-class _Live:
-    """A job of this process that is not final yet; guarded by Jobs._lock."""
-
-    job: Job
-    lane: Lane
-    cancel: threading.Event = field(default_factory=threading.Event)
-    files: list[JobFile] = field(default_factory=list)
-    watchers: set[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = field(default_factory=set)
+    kind: str
+    request: BaseModel
+    account: str
+    inputs: Mapping[str, Received] = field(default_factory=dict)
+    user: str = ""
+    priority: Priority = Priority.INTERACTIVE
+    deadline_seconds: float | None = None
+    idempotency_key: str | None = None
+    warnings: tuple[Unused, ...] = ()
+    """What of it was not understood, on the way here."""
 
 
-class Jobs:
-    """The job layer. Thread-safe; the methods that touch the disk take about a millisecond."""
+class Queue:
+    """All jobs of a data folder. Thread-safe. Methods that are not `async` may wait for the disk."""
 
-    def __init__(self, stores: Stores, lanes: dict[str, Lane]) -> None:
-        """`lanes` maps a job's kind to the lane of its device. `close` closes the stores too."""
-        self._stores = stores
-        self._store = stores.jobs
-        self._media = stores.media
-        self._lanes = lanes
-        self._lock = threading.RLock()
-        self._live: dict[str, _Live] = {}
-        self._unsaved: dict[str, Job] = {}
-        """Final jobs whose end could not be stored, so that their owners still learn of it."""
+    def __init__(
+        self,
+        database: Database,
+        files: Files,
+        kinds: Iterable[AnyKind],
+        *,
+        capacity: Mapping[str, int],
+        deliverers: tuple[Deliverer, ...] = (),
+        renamed: Mapping[str, str] | None = None,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        """Takes up what an earlier process left: waiting jobs wait on, running ones are to be run again.
+
+        `capacity`: most jobs of each device that wait or run. `renamed`: accounts by their old names, whose jobs go
+        with them.
+        """
+        self._kinds = {kind.name: kind for kind in kinds}
+        self._rows = JobRows(self._kinds)
+        self._database = database
+        self._files = files
+        self._capacity = capacity
+        self._now = now
+        self._live = LiveJobs()
+        self._states = States(database, self._rows, files, self._live, deliverers, now)
+        self._work_came = threading.Condition()
         self._draining = False
-
-    def start(self) -> None:
-        """Begin to work."""
-        for lane in self._lanes.values():
-            lane.start()
+        self._stopping = False
+        for old, new in (renamed or {}).items():
+            with database.write() as db:
+                self._rows.rename_account(db, old, new)
+        self._states.take_up()
 
     # -- what callers do
 
-    def submit(
-        self,
-        kind: str,
-        request: dict[str, Any],
-        work: Work,
-        *,
-        owner: str,
-        idempotency_key: str | None = None,
-        job_id: str | None = None,
-    ) -> Job:
-        """Acknowledge a job: it is on disk when this returns. A repeated key returns the first job instead, unless
-        that one ended without a result.
+    def submit(self, asked: Submission) -> Job:
+        """Acknowledge a job: it is safe on disk when this returns. It takes over `asked.inputs`.
 
-        Raises QueueFull, Draining, IdempotencyConflict, StorageFailed.
+        A repeated key returns the first job while that waits, runs or has a result, and starts it again after it
+        failed or was cancelled. Raises InvalidRequest, QueueFull, Draining, IdempotencyConflict, StorageFailed.
         """
-        lane = self._lanes[kind]
-        job = Job(job_id or new_job_id(), kind, owner, JobState.QUEUED, request, created_at=time.time())
-        digest = hashlib.sha256(json.dumps([kind, request], sort_keys=True).encode()).hexdigest()
-        with self._lock:
-            if self._draining:
-                raise Draining
-            self._save_unsaved()
-            stored = self._store.create(job, idempotency_key, digest)
-            if stored.id != job.id:
-                live = self._live.get(stored.id)
-                return stored if live is None else live.job
-            self._live[job.id] = _Live(job, lane)
-            try:
-                lane.add(Ticket(job.id, lambda problem: self._run(job.id, work, problem)))
-            except StudioError as error:
-                # Not acknowledged: the caller is told at once, and the key must be free for the next try.
-                del self._live[job.id]
-                self._store.discard(job.id)
-                raise error
-            return self._live[job.id].job
+        try:
+            return self._submit(asked)
+        finally:
+            self._files.discard(asked.inputs.values())
 
-    def get(self, job_id: str, owner: str) -> Job:
+    def _submit(self, asked: Submission) -> Job:
+        kind = self._kinds[asked.kind]
+        hashes = {f"{name}_sha256": file.sha256 for name, file in asked.inputs.items()}
+        request = asked.request.model_copy(update=hashes)
+        if self._draining:
+            raise Draining
+        work, unused = kind.prepare(request, asked.inputs)
+        digest = hashlib.sha256(f"{kind.name}\n{request.model_dump_json(exclude_unset=True)}".encode()).hexdigest()
+        now = self._now()
+        job = Job(
+            id=new_job_id(),
+            kind=kind.name,
+            device=kind.device,
+            account=asked.account,
+            user=asked.user,
+            state=JobState.QUEUED,
+            priority=asked.priority,
+            request=request,
+            work=work,
+            created_at=now,
+            deadline=None if asked.deadline_seconds is None else now + asked.deadline_seconds,
+            warnings=(*asked.warnings, *unused),
+        )
+        self._states.save_unsaved()
+        capacity = self._capacity[kind.device]
+        job = self._states.accept(job, asked.idempotency_key, digest, asked.inputs, capacity=capacity)
+        self._call_workers()
+        return self._live.get(job.id) or job
+
+    async def get(self, job_id: str, account: str) -> Job:
         """The job as it is now. Raises JobNotFound, also when it is somebody else's."""
-        with self._lock:
-            live = self._live.get(job_id)
-            job = live.job if live else self._unsaved.get(job_id) or self._store.get(job_id)
-        if job is None or job.owner != owner:
+        job = self._live.get(job_id) or await run_blocking(self._read, job_id)
+        if job is None or job.account != account:
             raise JobNotFound(job_id)
-        if job.state is JobState.QUEUED and live:
-            job = job.with_(progress=JobProgress(ahead=self._ahead(live)))
         return job
 
-    def cancel(self, job_id: str, owner: str) -> Job:
+    async def cancel(self, job_id: str, account: str) -> Job:
         """Ask a job to stop. A waiting one is cancelled at once, a running one within one step; a final one stays."""
-        with self._lock:
-            job = self.get(job_id, owner)
-            live = self._live.get(job_id)
-            if live is None:
-                return job
-            live.cancel.set()
-            if live.lane.remove(job_id):
-                return self._finish(live, JobState.CANCELLED, error=JobError.of(Cancelled()))
-            return live.job
+        job = await self.get(job_id, account)
+        if job.final:
+            return job
+        # Now, and not when a thread is free: the device is to be free soon.
+        if (cancel := self._live.cancel_event(job_id)) is not None:
+            cancel.set()
+        if job.state is JobState.QUEUED:
+            await run_blocking(self._states.end, job, JobState.QUEUED, Outcome(error=JobError.of(Cancelled())))
+        return await self.get(job_id, account)
 
-    async def watch(self, job_id: str, owner: str) -> AsyncIterator[Job]:
-        """Snapshots of the job, the first at once, the last one final. Changes in between may be merged."""
-        signal = asyncio.Event()
-        listener = (asyncio.get_running_loop(), signal)
-        with self._lock:
-            job = self.get(job_id, owner)
-            live = self._live.get(job_id)
-            if live:
-                live.watchers.add(listener)
-        try:
+    async def watch(self, job_id: str, account: str) -> AsyncIterator[Job]:
+        """Snapshots of the job, the first at once, the last one final. Changes in between may be merged.
+
+        Raises JobNotFound, Interrupted when the server stops before the end, StorageFailed when that cannot be stored.
+        """
+        job = await self.get(job_id, account)
+        known = False
+        async for job in self._live.snapshots(job_id):
+            known = True
             yield job
-            while not job.final:
-                await signal.wait()
-                signal.clear()
-                job = self.get(job_id, owner)
-                yield job
-        finally:
-            if live:
-                with self._lock:
-                    live.watchers.discard(listener)
+        if not known:
+            yield job
 
-    async def finished(self, job_id: str, owner: str) -> Job:
-        """Wait until the job is final. The job goes on when the waiting is cancelled."""
-        async for job in self.watch(job_id, owner):
+    async def finished(self, job_id: str, account: str) -> Job:
+        """Wait until the job is final. The job goes on when the waiting is cancelled. Raises as `watch` does."""
+        async for job in self.watch(job_id, account):
             if job.final:
                 return job
         raise JobNotFound(job_id)
 
-    def file(self, file_id: str, owner: str) -> tuple[JobFile, bytes]:
-        """A result's file. Raises FileNotFound, also when it is somebody else's."""
-        job = self._store.get(file_id.rpartition("-")[0])
-        if job is not None and job.owner == owner:
-            for file in job.files:
-                path = self._media.path(job.id, file)
-                if file.id == file_id and path.is_file():
-                    return file, path.read_bytes()
+    async def events(self, job_id: str, account: str, after: tuple[int, int] = (0, 0)) -> AsyncIterator[JobEvent]:
+        """Every event later than `after`, in order, until the one of the final state. Raises as `watch` does."""
+        job = await self.get(job_id, account)
+        known = False
+        async for event in self._live.events(job_id, after):
+            known = True
+            yield event
+        if not known and job.final:
+            for event in await run_blocking(self._history, job):
+                if event.id > after:
+                    yield event
+
+    async def recent(self, account: str, kind: str, limit: int = 20) -> list[Job]:
+        """The account's newest succeeded jobs of a kind, newest first."""
+
+        def read() -> list[Job]:
+            with self._database.read() as db:
+                return self._rows.recent(db, account, kind, limit)
+
+        return await run_blocking(read)
+
+    async def file(self, file_id: str, account: str) -> tuple[JobFile, Path]:
+        """A result's file and where it lies. Raises FileNotFound, also when it is somebody else's."""
+        try:
+            job = await self.get(file_id.rpartition("-")[0], account)
+        except JobNotFound as error:
+            raise FileNotFound(file_id) from error
+        for file in job.files:
+            if file.id == file_id:
+                return file, self._files.path(file.sha256)
         raise FileNotFound(file_id)
 
-    def recent(self, owner: str, kind: str, limit: int = 20) -> list[Job]:
-        return self._store.recent(owner, kind, limit)
+    async def content(self, file: JobFile) -> bytes:
+        """A result file's bytes. Raises FileNotFound."""
+        try:
+            return await run_blocking(self._files.read, file.sha256)
+        except OSError as error:
+            raise FileNotFound(file.id) from error
+
+    # -- what workers do
+
+    def claim(self, device: str) -> Claim | None:
+        """Start the device's next job; wait for one if there is none. None when the server stops."""
+        while True:
+            with self._work_came:
+                self._work_came.wait_for(lambda: self._stopping or self._live.count(device, JobState.QUEUED))
+            if self._stopping:
+                return None
+            try:
+                claim = self._states.claim(device)
+            except StorageFailed as problem:
+                log.error("no %s job could be started: %s", device, problem)
+                time.sleep(1.0)
+                continue
+            if claim is not None:
+                return claim
+
+    def tell(self, job_id: str, event: EngineEvent) -> None:
+        """An engine's event, for whoever follows the job. Never waits."""
+        self._live.tell(job_id, event, self._now())
+
+    def write(self, data: bytes) -> Received:
+        """A file of a result, not yet anybody's. Raises StorageFailed."""
+        return self._files.write(data)
+
+    def discard(self, files: Iterable[Received]) -> None:
+        """Files of a result that came to nothing."""
+        self._files.discard(files)
+
+    def end(self, job: Job, outcome: Outcome) -> None:
+        """Store how a run of the job ended, unless that run has been given up meanwhile."""
+        self._states.end(job, JobState.RUNNING, outcome)
 
     # -- what the server does
 
-    def status(self) -> list[LaneStatus]:
-        return [lane.status for lane in self._lanes.values()]
+    def count(self, device: str, state: JobState) -> int:
+        """How many jobs of a device wait or run."""
+        return self._live.count(device, state)
+
+    def unfinished(self) -> list[Job]:
+        """What waits and what runs."""
+        return self._live.unfinished()
 
     @property
     def draining(self) -> bool:
         return self._draining
 
     @property
-    def ready(self) -> bool:
-        """True when every lane can do work."""
-        return not self._draining and all(status.state is LaneState.READY for status in self.status())
-
-    @property
     def idle(self) -> bool:
-        with self._lock:
-            return not self._live
+        """True when nothing waits and nothing runs."""
+        return not self._live.unfinished()
 
     def drain(self) -> None:
         """Take no new work from now on; what was acknowledged goes on."""
-        with self._lock:
-            self._draining = True
+        self._draining = True
 
     def give_up(self) -> None:
-        """Cancel what is unfinished and mark it as interrupted: whoever waits for it is told so now."""
+        """Stop the running jobs, which are run again after the next start, and tell whoever waits."""
         self.drain()
-        with self._lock:
-            for live in list(self._live.values()):
-                live.cancel.set()
-                self._finish(live, JobState.INTERRUPTED, error=INTERRUPTED)
+        self._stopping = True
+        self._call_workers()
+        for job in self._live.unfinished():
+            if job.state is not JobState.RUNNING:
+                continue
+            cancel = self._live.cancel_event(job.id)
+            try:
+                self._states.requeue(job)
+            except StorageFailed as problem:
+                # To the next start a job that still runs on disk is one that a crash interrupted.
+                log.error("job %s could not be taken back to the queue: %s", job.id, problem)
+            if cancel is not None:
+                cancel.set()
+        self._live.stop()
 
     def close(self) -> None:
-        """End; see `give_up` for what is still unfinished."""
-        self.give_up()
-        for lane in self._lanes.values():
-            lane.close(timeout=5.0)
-        self._stores.close()
+        self._database.close()
+
+    def look_after(self) -> None:
+        """To be called every second or so: end what is past its deadline, store what could not be stored."""
+        self._states.save_unsaved()
+        now = self._now()
+        for job in self._live.unfinished():
+            if job.deadline is not None and job.deadline < now:
+                if (cancel := self._live.cancel_event(job.id)) is not None:
+                    cancel.set()
+                self._states.end(job, job.state, Outcome(error=JobError.of(DeadlineExceeded())))
 
     def prune(self, older_than_seconds: float) -> int:
-        """Delete final jobs and their files that ended longer ago than this; how many."""
-        ids = self._store.delete_finished_before(time.time() - older_than_seconds)
-        for job_id in ids:
-            self._media.delete(job_id)
-        return len(ids)
+        """Delete final jobs and their files that ended longer ago than this; how many. Raises StorageFailed."""
+        deleted = 0
+        while True:
+            with self._database.exclusive():
+                with self._database.write() as db:
+                    ids, gone = self._rows.forget(db, self._now() - older_than_seconds, FORGET_AT_ONCE)
+                self._files.delete(gone)
+                self._live.forget(ids)
+            deleted += len(ids)
+            if len(ids) < FORGET_AT_ONCE:
+                return deleted
 
-    # -- on the lane's thread
+    # -- reading
 
-    def _run(self, job_id: str, work: Work, problem: StudioError | None) -> None:
-        with self._lock:
-            live = self._live.get(job_id)
-            if live is None:
-                return
-            # Not stored: to a restart, a running job and a waiting one are the same, interrupted.
-            self._change(live, state=JobState.RUNNING, started_at=time.time(), progress=JobProgress(stage="starting"))
-            for other in self._live.values():
-                self._notify(other)
-        context = JobContext(
-            job_id,
-            live.cancel,
-            report=lambda progress: self._report(live, progress),
-            keep=lambda name, media_type, data: self._keep(live, name, media_type, data),
-        )
-        result, state, error = _attempt(work, context, problem)
-        with self._lock:
-            if not live.job.final:
-                self._finish(live, state, result=result, error=error)
+    def _read(self, job_id: str) -> Job | None:
+        with self._database.read() as db:
+            return self._rows.get(db, job_id)
 
-    def _report(self, live: _Live, progress: Progress) -> None:
-        with self._lock:
-            if live.job.final or live.job.started_at is None:
-                return
-            spent = time.time() - live.job.started_at
-            eta = spent * (1 - progress.fraction) / progress.fraction if progress.fraction > 0 else None
-            known = JobProgress(progress.stage, progress.step, progress.total, progress.fraction, eta)
-            self._change(live, progress=known)
+    def _history(self, job: Job) -> list[JobEvent]:
+        """The changes of state of a job that only the disk knows, since it was queued last."""
+        with self._database.read() as db:
+            changes = self._rows.history(db, job.id)
+        starts = [number for number, change in enumerate(changes) if change.state is JobState.QUEUED]
+        changes = changes[starts[-1] if starts else 0 :]
+        last = changes[-1].id if changes else 0
+        return [
+            JobEvent(
+                (change.id, 0), job if change.id == last else job.with_(state=change.state, result=None, error=None)
+            )
+            for change in changes
+        ]
 
-    def _keep(self, live: _Live, name: str, media_type: str, data: bytes) -> JobFile:
-        file = self._media.write(live.job.id, len(live.files), name, media_type, data)
-        live.files.append(file)
-        return file
-
-    # -- with the lock held
-
-    def _finish(
-        self, live: _Live, state: JobState, *, result: dict[str, Any] | None = None, error: JobError | None = None
-    ) -> Job:
-        done = state is JobState.SUCCEEDED
-        job = live.job.with_(
-            state=state,
-            finished_at=time.time(),
-            result=result,
-            error=error,
-            files=tuple(live.files) if done else (),
-            progress=end_of(state),
-        )
-        try:
-            self._store.save(job)
-        except StorageFailed as problem:
-            log.error("the end of job %s could not be stored: %s", job.id, problem)
-            if done:
-                done = False
-                lost = JobError.of(problem)
-                failed = JobState.FAILED
-                job = job.with_(state=failed, result=None, files=(), error=lost, progress=end_of(failed))
-            self._unsaved[job.id] = job
-        self._media.discard_upload(job.id)
-        if not done:
-            self._media.delete(job.id)
-        live.job = job
-        del self._live[job.id]
-        self._notify(live)
-        for other in self._live.values():
-            self._notify(other)
-        return job
-
-    def _save_unsaved(self) -> None:
-        """Store the ends that could not be stored before: until then, those jobs seem to go on and hold their keys."""
-        for job in list(self._unsaved.values()):
-            self._store.save(job)
-            del self._unsaved[job.id]
-
-    def _change(self, live: _Live, **changes: Any) -> None:
-        live.job = live.job.with_(**changes)
-        self._notify(live)
-
-    def _notify(self, live: _Live) -> None:
-        for loop, signal in tuple(live.watchers):
-            try:
-                loop.call_soon_threadsafe(signal.set)
-            except RuntimeError:
-                # The watcher's loop has been closed: nobody is listening there any more.
-                live.watchers.discard((loop, signal))
-
-    def _ahead(self, live: _Live) -> int:
-        waiting = live.lane.waiting_ids()
-        place = waiting.index(live.job.id) if live.job.id in waiting else 0
-        return place + live.lane.status.running
-
-
-def _attempt(
-    work: Work, context: JobContext, problem: StudioError | None
-) -> tuple[dict[str, Any] | None, JobState, JobError | None]:
-    """Run the work and tell how it ended; the one place where anything that a job raises becomes a state."""
-    try:
-        if problem is not None:
-            raise problem
-        if context.cancel.is_set():
-            raise Cancelled
-        return work(context), JobState.SUCCEEDED, None
-    except Cancelled as error:
-        return None, JobState.CANCELLED, JobError.of(error)
-    except StudioError as error:
-        return None, JobState.FAILED, JobError.of(error)
-    except Exception:
-        # One job's bug must not end the lane.
-        log.exception("job %s failed", context.job_id)
-        message = f"Something went wrong inside the studio. The server's log tells more under job {context.job_id}."
-        return None, JobState.FAILED, JobError("internal", message)
-
-
-def new_job_id() -> str:
-    """80 random bits: ids cannot be guessed."""
-    return secrets.token_hex(10)
+    def _call_workers(self) -> None:
+        with self._work_came:
+            self._work_came.notify_all()

@@ -24,10 +24,9 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from app.accounts import MIN_TOKEN_LENGTH
 from app.settings import values
-from app.settings.report import SettingsRefused, load_settings
-
-__all__ = ["Settings", "SettingsRefused", "TranscriberSettings", "is_loopback", "load", "load_transcriber"]
+from app.settings.report import load_settings
 
 Host = Annotated[str, AfterValidator(values.host)]
 Port = Annotated[int, Field(ge=1, le=65535)]
@@ -35,9 +34,7 @@ Folder = Annotated[Path, AfterValidator(values.path)]
 ExistingFolder = Annotated[Path, AfterValidator(values.folder)]
 ImageModel = Annotated[str, AfterValidator(values.image_model)]
 Url = Annotated[str, AfterValidator(values.url)]
-Tokens = Annotated[
-    tuple[Annotated[SecretStr, AfterValidator(values.token)], ...], NoDecode, BeforeValidator(values.split)
-]
+Tokens = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(values.split), AfterValidator(values.tokens)]
 HostNames = Annotated[
     tuple[Annotated[str, AfterValidator(values.host_name)], ...], NoDecode, BeforeValidator(values.split)
 ]
@@ -67,8 +64,9 @@ class _Common(BaseSettings):
     )
     api_tokens: Tokens = Field(
         default=(),
-        description=f"tokens of at least {values.MIN_TOKEN_LENGTH} characters without spaces, separated by commas "
-        '(python3 -c "import secrets; print(secrets.token_urlsafe(32))" makes one)',
+        description=f"tokens of at least {MIN_TOKEN_LENGTH} characters without spaces, separated by commas, each alone "
+        "or after its account's name, as in name=TOKEN, where a name is a lower-case letter and up to 31 more, digits, "
+        '_ and - (python3 -c "import secrets; print(secrets.token_urlsafe(32))" makes a token)',
     )
     max_upload_mb: int = Field(
         default=200, ge=1, le=100_000, description="a whole number from 1 to 100000", examples=[200]
@@ -83,8 +81,8 @@ class _Common(BaseSettings):
 
     @property
     def tokens(self) -> frozenset[str]:
-        """What a caller has to show one of; nobody has to show anything where it is empty."""
-        return frozenset(token.get_secret_value() for token in self.api_tokens)
+        """The entries as they are written, for `Accounts`; nobody has to show anything where there are none."""
+        return frozenset(entry.get_secret_value() for entry in self.api_tokens)
 
 
 class Settings(_Common):
@@ -148,8 +146,7 @@ class Settings(_Common):
     @property
     def trusted_hosts(self) -> tuple[str, ...]:
         """Which Host headers are answered: this machine's own names, the bound address, and the allowed hosts."""
-        bound = f"[{self.host}]" if ":" in self.host else self.host.lower()
-        return tuple(dict.fromkeys(("localhost", "127.0.0.1", "[::1]", bound, *self.allowed_hosts)))
+        return _trusted(self.host, self.allowed_hosts)
 
 
 class TranscriberSettings(_Common):
@@ -160,6 +157,11 @@ class TranscriberSettings(_Common):
     )
     cloud_run_service: str = Field(default="", validation_alias="K_SERVICE")
     """Set by Cloud Run, whose own access control then stands in front."""
+    allowed_hosts: HostNames = Field(
+        default=(),
+        description="host names as clients write them (*.name for all below one), without port, separated by commas",
+        examples=["transcriber.example.com"],
+    )
     host: str = Field(default="", description="an address of this machine", examples=["127.0.0.1"])
 
     @field_validator("host", mode="after")
@@ -175,6 +177,11 @@ class TranscriberSettings(_Common):
         if not self.cloud_run_service and not self.api_tokens:
             _refuse_open_door(self.host)
         return self
+
+    @property
+    def trusted_hosts(self) -> tuple[str, ...]:
+        """As the studio's. On Cloud Run its own front has looked at the name already, and knows more of them."""
+        return ("*",) if self.cloud_run_service else _trusted(self.host, self.allowed_hosts)
 
 
 def load(flags: Mapping[str, str], env_file: Path | None = None) -> Settings:
@@ -194,11 +201,16 @@ def is_loopback(host: str) -> bool:
         return host.lower() == "localhost"
 
 
+def _trusted(host: str, allowed: tuple[str, ...]) -> tuple[str, ...]:
+    bound = f"[{host}]" if ":" in host else host.lower()
+    return tuple(dict.fromkeys(("localhost", "127.0.0.1", "[::1]", bound, *allowed)))
+
+
 def _refuse_open_door(host: str) -> None:
     if not is_loopback(host):
         raise ValueError(
             f"STUDIO_HOST={host} (or --host) can be reached by other machines, so it needs STUDIO_API_TOKENS: set that "
-            f"to a token of at least {values.MIN_TOKEN_LENGTH} characters, or listen on 127.0.0.1 and use an SSH tunnel"
+            f"to a token of at least {MIN_TOKEN_LENGTH} characters, or listen on 127.0.0.1 and use an SSH tunnel"
         )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -12,6 +11,8 @@ from dotenv import dotenv_values
 from pydantic import AliasChoices, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings
+
+from engines.words import did_you_mean
 
 PREFIX = "STUDIO_"
 SECRET = frozenset({"api_tokens"})
@@ -68,9 +69,8 @@ def _unknown_names(written: Mapping[str, str | None], known: set[str]) -> list[s
     lines = []
     for name in sorted({*os.environ, *written}):
         if name.upper().startswith(PREFIX) and name.upper() not in known:
-            near = difflib.get_close_matches(name.upper(), sorted(known), n=1)
-            remedy = f"did you mean {near[0]}?" if near else "remove it, or see .env.example for the names"
-            lines.append(f"{name}: there is no such setting; {remedy}")
+            remedy = did_you_mean(name.upper(), sorted(known)) or " Remove it, or see .env.example for the names"
+            lines.append(f"{name}: there is no such setting.{remedy}")
     return lines
 
 

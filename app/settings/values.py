@@ -13,10 +13,10 @@ from urllib.parse import urlsplit
 from pydantic import SecretStr
 from pydantic_core import PydanticCustomError
 
-from engines.sdxl.source import is_hub_id
+from app.accounts import Accounts
+from engines.weights.names import is_hub_id
 
 ROOT = Path(__file__).resolve().parents[2]
-MIN_TOKEN_LENGTH = 16
 
 
 def split(value: Any) -> Any:
@@ -62,8 +62,11 @@ def host_name(value: str) -> str:
     return _matching(r"(\*\.)?[A-Za-z0-9._-]+|\[[0-9A-Fa-f:]+\]", value).lower()
 
 
-def token(value: SecretStr) -> SecretStr:
-    _matching(rf"[\x21-\x7e]{{{MIN_TOKEN_LENGTH},}}", value.get_secret_value())
+def tokens(value: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+    try:
+        Accounts(entry.get_secret_value() for entry in value)
+    except ValueError as unusable:
+        raise PydanticCustomError("detail", "{why}", {"why": str(unusable)}) from None
     return value
 
 

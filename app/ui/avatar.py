@@ -7,20 +7,18 @@ from typing import Any
 
 import gradio as gr
 
-from app.ui.again import FormValues
+from app.studio import Studio
 from app.ui.image_form import ImageForm, advanced, negative_prompt_box, preset_picker, seed_row
 from app.ui.image_results import image_results
 from app.ui.image_tab import ImageTab, wire
 from app.ui.work import QUIET, Updates, Values, controls
-from app.work.recipes import image_request
-from app.work.studio import Studio
-from engines.types import ImageRequest
+from app.work.presets import AvatarRequest, PresetRequest
 
-DEFAULT_STRENGTH = 0.6
+DEFAULT_STRENGTH: float = AvatarRequest.model_fields["photo_strength"].default
 
 
-def avatar_tab(studio: Studio) -> None:
-    """Build the tab inside the current `gr.Tabs`."""
+def avatar_tab(studio: Studio, running: gr.BrowserState) -> None:
+    """Build the tab inside the current `gr.Tabs`. `running`: see `running_job`."""
     with gr.Tab("Avatar", id="avatar", elem_id="avatar-tab"), gr.Row(elem_classes="studio"):
         with gr.Column(scale=5, min_width=340, elem_classes="form-column"):
             prompt = gr.Textbox(
@@ -30,37 +28,35 @@ def avatar_tab(studio: Studio) -> None:
                 max_lines=8,
                 elem_id="avatar-prompt",
             )
-            preset, note = preset_picker("avatar", studio.presets)
+            preset = preset_picker("avatar", studio.presets)
             negative = negative_prompt_box("avatar")
-            seed, mode, drawn, count = seed_row("avatar")
+            seed, mode, drawn = seed_row("avatar")
             photo, strength = _photo()
-            width, height, steps, guidance, sampler = advanced("avatar", studio.image.info)
-            buttons = controls("avatar", "Generate")
+            settings = advanced("avatar", AvatarRequest, studio.image.info)
+            buttons = controls("avatar", "Generate", running)
         with gr.Column(scale=7, min_width=340, elem_classes="result-column"):
             results = image_results("avatar")
-    form = ImageForm(
-        "avatar", preset, note, negative, seed, mode, drawn, count, width, height, steps, guidance, sampler
-    )
+    words = {"prompt": prompt, "preset": preset, "negative_prompt": negative, "photo_strength": strength}
+    form = ImageForm("avatar", AvatarRequest, words | seed | settings, mode, drawn)
 
-    def to_request(values: Values, seed: int) -> tuple[ImageRequest, str | None]:
-        preset_id = form.preset_id(values)
-        chosen = studio.presets.get("avatar", preset_id) if preset_id else None
-        fields = form.common(values, seed)
-        if values[photo]:
-            fields |= {"init_image": Path(values[photo]), "strength": values[strength]}
-        return image_request(chosen, studio.image.info, prompt=values[prompt] or "", **fields), preset_id
+    def files(values: Values) -> dict[str, Path]:
+        return {"photo": Path(values[photo])} if values[photo] else {}
 
-    def refill(again: FormValues) -> Updates:
-        return {prompt: again.prompt, photo: None, strength: again.strength}
+    def refill(request: PresetRequest) -> Updates:
+        assert isinstance(request, AvatarRequest)
+        if request.photo_sha256 is not None:
+            gr.Info("The photo itself is not kept: add it again for the same picture.", title="One thing is missing")
+        return {photo: None}
 
     wire(
         ImageTab(
             form,
-            own_fields={prompt, photo, strength},
+            own_fields={photo},
             submit_by=(prompt,),
             controls=buttons,
             results=results,
-            to_request=to_request,
+            read=form.read,
+            files=files,
             refill=refill,
         ),
         studio,

@@ -19,27 +19,27 @@ PRIVATE = 0o700
 
 
 class FileCache:
-    """Uploads of callers, and copies of the results that they are shown, below `root`. Who calls is an `owner`."""
+    """Uploads of callers, and copies of the results that they are shown, below `root`. Who calls is an `account`."""
 
     def __init__(self, root: Path) -> None:
         root.mkdir(mode=PRIVATE, parents=True, exist_ok=True)
         # Real, so that a path compares equal however the folder is reached.
         self._root = root.resolve()
 
-    def folder(self, owner: str) -> Path:
-        """The owner's folder, made if absent."""
-        folder = self._root / caller_id(owner)
+    def folder(self, account: str) -> Path:
+        """The account's folder, made if absent."""
+        folder = self._root / caller_id(account)
         folder.mkdir(mode=PRIVATE, exist_ok=True)
         return folder
 
-    def new_folder(self, owner: str) -> Path:
-        """An empty folder of the owner's, for one upload."""
-        folder = self.folder(owner) / secrets.token_hex(16)
+    def new_folder(self, account: str) -> Path:
+        """An empty folder of the account's, for one upload."""
+        folder = self.folder(account) / secrets.token_hex(16)
         folder.mkdir(mode=PRIVATE)
         return folder
 
-    def find(self, owner: str, path: object) -> Path | None:
-        """The real path of the owner's file that a client names; None for anything else.
+    def find(self, account: str, path: object) -> Path | None:
+        """The real path of the account's file that a client names; None for anything else.
 
         Anything else: another caller's file, one outside the cache, a link that leads there, a folder, a device, a
         pipe, an address, no text at all.
@@ -48,7 +48,7 @@ class FileCache:
             return None
         try:
             real = Path(os.path.realpath(path))
-            inside = real.is_relative_to(self._root / caller_id(owner))
+            inside = real.is_relative_to(self._root / caller_id(account))
             return real if inside and stat.S_ISREG(real.lstat().st_mode) else None
         except (OSError, ValueError):  # gone, longer than the system takes, or not encodable as a path
             return None
@@ -61,7 +61,7 @@ class FileCache:
             for file in (Path(folder, name) for name in names):
                 if file.lstat().st_ctime < oldest:
                     file.unlink()
-            # Owners' own folders stay: one may be about to be used.
+            # Accounts' own folders stay: one may be about to be used.
             if Path(folder).parent not in (self._root, self._root.parent) and Path(folder).lstat().st_ctime < oldest:
                 with suppress(OSError):  # not empty
                     Path(folder).rmdir()
@@ -72,6 +72,6 @@ def gradio_cache() -> FileCache:
     return FileCache(Path(get_upload_folder()))
 
 
-def caller_id(owner: str) -> str:
-    """A short name for the owner that is fit for paths and ids, and does not tell who it is."""
-    return hashlib.sha256(owner.encode()).hexdigest()[:16]
+def caller_id(account: str) -> str:
+    """A short name for the account that is fit for paths and ids, and does not tell who it is."""
+    return hashlib.sha256(account.encode()).hexdigest()[:16]

@@ -1,256 +1,246 @@
 """Gradio's named endpoints: short, typed and stable, for gradio_client, @gradio/client and `/?view=api`.
 
-Each that makes work yields its details at once, so that a client knows the job's id: it may cancel the job by it, or
-read the result by it after a lost connection.
+Their parameters are the fields of the kinds' requests, under the same names. Each that makes work yields its details at
+once, so that a client knows the job's id: it may cancel the job by it, or read the result by it after a lost
+connection.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+import inspect
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Annotated, Any
 
 import gradio as gr
 from gradio.components.api_component import Api
 from gradio_client.utils import python_type_to_json_schema
+from pydantic import BaseModel, Field
 
 from app.concurrency import run_blocking
 from app.jobs.model import Job
-from app.presets import ASPECTS, Kind
-from app.ui import endpoint_values as sent
-from app.ui.avatar import DEFAULT_STRENGTH
-from app.ui.details import data_uris, details, file_values, words
-from app.ui.image_form import NO_PRESET
-from app.ui.owner import owner_of
+from app.jobs.queue import Submission
+from app.presets import ASPECTS, KINDS
+from app.studio import Studio
+from app.ui.account import account_of
+from app.ui.details import Details, Files, data_uris, details, file_values, words
 from app.ui.work import FRAME_SECONDS
-from app.work.recipes import hero_prompt, image_request
-from app.work.studio import Studio
-from engines.types import TranscribeRequest
+from app.work.presets import AvatarRequest, HeroRequest
+from app.work.request import JobRequest
+from app.work.speech import TranscriptionRequest
+from engines.errors import InvalidMedia, InvalidRequest
+from engines.requests import parse
 
-Details = dict[str, Any]
-Files = list[dict[str, Any]]
+
+class JobById(JobRequest):
+    """Which job."""
+
+    job_id: Annotated[str, Field(description="Id of the job, from its details")]
 
 
-def parameter(label: str, kind: Any, default: Any = None) -> Api:
-    """A value that reaches the function as it was sent, so that our own words answer a wrong one."""
-    return Api(default, python_type_to_json_schema(kind), label)
+class JobToRead(JobById):
+    """Which job, and with what."""
+
+    include_images: Annotated[bool, Field(description="Pictures as data URIs too")] = False
 
 
 @dataclass(frozen=True, slots=True)
-class _Types:
-    """The values that several endpoints share; made inside the Blocks, because components belong to one."""
+class Upload:
+    """The file that may come with a kind of job: its parameter's name and text."""
 
-    add: Callable[..., Any]
+    name: str
+    text: str
+    required: bool = False
 
-    def files(self, label: str) -> Api:
-        return parameter(label, list[gr.FileData])
 
-    def details(self) -> Api:
-        return parameter("Details: job_id, state, progress, seeds, recipe", dict)
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """An endpoint that makes a job."""
 
-    def job_id(self) -> Api:
-        return parameter("Id of the job, from its details", str)
+    kind: str
+    request: type[JobRequest]
+    parameters: tuple[str, ...]
+    """Fields of the request and its file, in their order."""
+    about: str
+    upload: Upload | None = None
+
+
+AVATAR = Endpoint(
+    "avatar",
+    AvatarRequest,
+    ("prompt", "preset", "negative_prompt", "seed", "count", "photo", "photo_strength"),
+    "Pictures of somebody. Yields details with the job's id at once, the pictures at the end.",
+    Upload("photo", "A photo to start from"),
+)
+HERO = Endpoint(
+    "hero",
+    HeroRequest,
+    ("prompt", "title", "summary", "preset", "aspect", "negative_prompt", "seed", "count"),
+    "Wide pictures for a post, from a prompt, or from the post's title and summary where the prompt is empty.",
+)
+TRANSCRIBE = Endpoint(
+    "transcription",
+    TranscriptionRequest,
+    ("audio", "language"),
+    "Text of a sound or video file. Yields the job's id at once, the text at the end. No speech: empty text.\n\n"
+    "/job tells by that id what else is known: no_speech, duration, language, engine, where.",
+    Upload("audio", "Any sound or video file", required=True),
+)
 
 
 def endpoints(studio: Studio) -> None:
     """Add them to the current Blocks. They hang on a button that nobody sees."""
-    types = _Types(gr.Button(visible=False).click)
-    _add_avatar(types, studio)
-    _add_hero(types, studio)
-    _add_transcribe(types, studio)
-    _add_presets(types, studio)
-    _add_jobs(types, studio)
+    add = gr.Button(visible=False).click
+    firsts = {kind: {"preset": studio.presets.of(kind)[0].id} for kind in KINDS}
+    _add_work(add, studio, AVATAR, firsts["avatar"], [_pictures(), _details()], "avatar", _made)
+    _add_work(add, studio, HERO, firsts["hero"], [_pictures(), _details()], "hero", _made)
+    transcript = [
+        _output("Text", str),
+        _output("Words with start and end in seconds and confidence 0 to 1", list[Details]),
+        _output("Captions: srt, vtt, txt", list[gr.FileData]),
+        _output("Job id", str),
+    ]
+    _add_work(add, studio, TRANSCRIBE, {}, transcript, "transcribe", _transcript)
+    _add_presets(add, studio)
+    _add_jobs(add, studio)
 
 
-def _add_avatar(types: _Types, studio: Studio) -> None:
-    first = studio.presets.avatar[0].id
-
-    async def avatar(
-        prompt: str,
-        preset: str = first,
-        negative_prompt: str = "",
-        seed: int = -1,
-        count: int = 1,
-        photo: dict[str, Any] | None = None,
-        photo_strength: float = DEFAULT_STRENGTH,
-        request: gr.Request = None,
-    ) -> AsyncIterator[tuple[Files, Details]]:
-        """Pictures of somebody. Yields details with the job's id at once, the pictures at the end."""
-
-        def submit(owner: str) -> Job:
-            file = sent.uploaded("photo", photo)
-            start = {} if file is None else {"init_image": file[0]}
-            fields = start | ({"strength": sent.number("photo_strength", photo_strength)} if file else {})
-            words = sent.text("prompt", prompt)
-            return _submit_image(studio, owner, "avatar", preset, words, negative_prompt, seed, count, fields)
-
-        async for job, files in _worked(studio, submit, request):
-            yield files, details(job)
-
-    types.add(
-        avatar,
-        [
-            parameter("What the picture shows", str),
-            parameter("A preset's id from /presets, or none", str, first),
-            parameter("What it should not show", str, ""),
-            parameter("0 to 4294967295, or -1 for a random one", int, -1),
-            parameter("How many pictures, 1 to 8", int, 1),
-            parameter("A photo to start from", gr.FileData | None),
-            parameter("How far to go from the photo, over 0 to 1", float, DEFAULT_STRENGTH),
-        ],
-        [types.files("Pictures"), types.details()],
-        api_name="avatar",
-    )
+def _made(job: Job, files: Files, request: gr.Request) -> tuple[Files, Details]:
+    return files, details(job, request)
 
 
-def _add_hero(types: _Types, studio: Studio) -> None:
-    first = studio.presets.hero[0].id
-
-    async def hero(
-        prompt: str = "",
-        title: str = "",
-        summary: str = "",
-        preset: str = first,
-        aspect: str = "",
-        negative_prompt: str = "",
-        seed: int = -1,
-        count: int = 1,
-        request: gr.Request = None,
-    ) -> AsyncIterator[tuple[Files, Details]]:
-        """Wide pictures for a post, from a prompt, or from the post's title and summary where the prompt is empty."""
-
-        def submit(owner: str) -> Job:
-            words = sent.text("prompt", prompt)
-            post = sent.text("title", title), sent.text("summary", summary)
-            fields = {"aspect": sent.text("aspect", aspect) or None}
-            words = words if words.strip() else hero_prompt(*post)
-            return _submit_image(studio, owner, "hero", preset, words, negative_prompt, seed, count, fields)
-
-        async for job, files in _worked(studio, submit, request):
-            yield files, details(job)
-
-    types.add(
-        hero,
-        [
-            parameter("What the picture shows", str, ""),
-            parameter("The post's title, used where the prompt is empty", str, ""),
-            parameter("The post's summary, used with the title", str, ""),
-            parameter("A preset's id from /presets, or none", str, first),
-            parameter(f"One of {', '.join(ASPECTS)}; empty for the preset's own", str, ""),
-            parameter("What it should not show", str, ""),
-            parameter("0 to 4294967295, or -1 for a random one", int, -1),
-            parameter("How many pictures, 1 to 8", int, 1),
-        ],
-        [types.files("Pictures"), types.details()],
-        api_name="hero",
-    )
+def _transcript(job: Job, files: Files, _: gr.Request) -> tuple[str, list[Details], Files, str]:
+    return getattr(job.result, "text", ""), words(job), files, job.id
 
 
-def _add_transcribe(types: _Types, studio: Studio) -> None:
-    async def transcribe(
-        audio: dict[str, Any], language: str = "", request: gr.Request = None
-    ) -> AsyncIterator[tuple[str, list[dict[str, Any]], Files, str]]:
-        """Text of a sound or video file. Yields the job's id at once, the text at the end. No speech: empty text.
+def _add_work(
+    add: Callable[..., Any],
+    studio: Studio,
+    endpoint: Endpoint,
+    defaults: Mapping[str, Any],
+    outputs: list[Api],
+    api_name: str,
+    answer: Callable[[Job, Files, gr.Request], tuple[Any, ...]],
+) -> None:
+    """Add the endpoint; `defaults` are those that this studio decides."""
 
-        /job tells by that id what else is known: no_speech, duration, language, engine, where.
-        """
+    async def call(*given: Any) -> AsyncIterator[tuple[Any, ...]]:
+        *values, request = given
+        account = account_of(request)
+        sent = dict(zip(endpoint.parameters, values, strict=True))
+        submitted = await run_blocking(_submit, studio, endpoint, sent, account)
+        async for job in studio.queue.watch(submitted.id, account):
+            if job.final:
+                yield answer(job.succeeded(), await file_values(studio, job), request)
+            else:
+                yield answer(job, [], request)
+                await asyncio.sleep(FRAME_SECONDS)
 
-        def submit(owner: str) -> Job:
-            path, name = sent.required("audio", audio)
-            wanted = sent.text("language", language) or None
-            return studio.submit_speech(TranscribeRequest(str(path), name, wanted), owner=owner)
-
-        async for job, files in _worked(studio, submit, request):
-            text = str((job.result or {}).get("text", ""))
-            yield text, words(job), files, job.id
-
-    types.add(
-        transcribe,
-        [
-            parameter("Any sound or video file", gr.FileData),
-            parameter("As BCP 47, e.g. en; empty for the model's own", str, ""),
-        ],
-        [
-            parameter("Text", str),
-            parameter("Words with start and end in seconds and confidence 0 to 1", list[Details]),
-            types.files("Captions: srt, vtt, txt"),
-            parameter("Job id", str),
-        ],
-        api_name="transcribe",
-    )
+    inputs = [_parameter(endpoint, name, defaults) for name in endpoint.parameters]
+    call.__doc__ = endpoint.about
+    _sign(call, {name: default for name, (_, default) in zip(endpoint.parameters, inputs, strict=True)})
+    add(call, [api for api, _ in inputs], outputs, api_name=api_name)
 
 
-def _add_presets(types: _Types, studio: Studio) -> None:
+def _submit(studio: Studio, endpoint: Endpoint, sent: dict[str, Any], account: str) -> Job:
+    """A file's value is one that `events.py` has found to be the caller's own."""
+    inputs = {}
+    if endpoint.upload is not None:
+        file = sent.pop(endpoint.upload.name)
+        if file is None and endpoint.upload.required:
+            name = endpoint.upload.name
+            raise InvalidRequest(name, f"{name} is missing: upload a file, handle_file(path) in gradio_client.")
+        if file is not None:
+            path, filename = _uploaded(endpoint.upload.name, file)
+            inputs[endpoint.upload.name] = studio.files.take(path, filename)
+            if "filename" in endpoint.request.model_fields:
+                sent["filename"] = filename
+    try:
+        request = parse(endpoint.request, sent)
+    except InvalidRequest:
+        studio.files.discard(inputs.values())
+        raise
+    return studio.queue.submit(Submission(endpoint.kind, request, account, inputs))
+
+
+def _uploaded(name: str, value: Any) -> tuple[Path, str]:
+    """The file's path and the name that the client gave it."""
+    if not isinstance(value, dict) or "path" not in value:
+        raise InvalidMedia(name, f"{name} must be an uploaded file: handle_file(path) in gradio_client.")
+    return Path(value["path"]), value["orig_name"]
+
+
+def _add_presets(add: Callable[..., Any], studio: Studio) -> None:
     def presets() -> Details:
         """The presets of /avatar and /hero with what they do, and the aspects of /hero."""
         shown = ("id", "name", "description", "width", "height", "aspect")
-        presets_by_kind: dict[str, list[Details]] = {
+        by_kind: dict[str, Any] = {
             kind: [{name: getattr(preset, name) for name in shown} for preset in studio.presets.of(kind)]
-            for kind in ("avatar", "hero")
+            for kind in KINDS
         }
-        return {**presets_by_kind, "aspects": ASPECTS}
+        return {**by_kind, "aspects": ASPECTS}
 
-    types.add(presets, [], [parameter("Presets by kind, and aspects", dict)], api_name="presets")
+    add(presets, [], [_output("Presets by kind, and aspects", dict)], api_name="presets")
 
 
-def _add_jobs(types: _Types, studio: Studio) -> None:
+def _add_jobs(add: Callable[..., Any], studio: Studio) -> None:
     async def cancel(job_id: str, request: gr.Request = None) -> Details:
         """Cancel a job. It stops within one step; one that has ended stays as it is."""
-        wanted = sent.text("job_id", job_id)
-        return details(await run_blocking(studio.jobs.cancel, wanted, owner_of(request)))
+        wanted = parse(JobById, {"job_id": job_id})
+        return details(await studio.queue.cancel(wanted.job_id, account_of(request)), request)
 
     async def job(job_id: str, include_images: bool = False, request: gr.Request = None) -> tuple[Files, Details]:
         """A job as it is now, with its files; `include_images` puts the pictures into details.images as data URIs."""
-        found = await run_blocking(studio.jobs.get, sent.text("job_id", job_id), owner_of(request))
-        known = details(found)
-        if sent.flag("include_images", include_images):
-            known["images"] = await run_blocking(data_uris, studio, found)
-        return await run_blocking(file_values, studio, found), known
+        wanted = parse(JobToRead, {"job_id": job_id, "include_images": include_images})
+        found = await studio.queue.get(wanted.job_id, account_of(request))
+        known = details(found, request)
+        if wanted.include_images:
+            known["images"] = await data_uris(studio, found)
+        return await file_values(studio, found), known
 
-    types.add(cancel, [types.job_id()], [types.details()], api_name="cancel")
-    types.add(
-        job,
-        [types.job_id(), parameter("Pictures as data URIs too", bool, False)],
-        [types.files("Pictures or captions"), types.details()],
-        api_name="job",
-    )
+    add(cancel, [_field(JobToRead, "job_id")[0]], [_details()], api_name="cancel")
+    read = [_field(JobToRead, name)[0] for name in ("job_id", "include_images")]
+    add(job, read, [_output("Pictures or captions", list[gr.FileData]), _details()], api_name="job")
 
 
-def _submit_image(
-    studio: Studio,
-    owner: str,
-    kind: Kind,
-    preset: Any,
-    words: str,
-    negative_prompt: Any,
-    seed: Any,
-    count: Any,
-    fields: dict[str, Any],
-) -> Job:
-    preset_id = sent.text("preset", preset) or NO_PRESET
-    chosen = None if preset_id == NO_PRESET else studio.presets.get(kind, preset_id)
-    request = image_request(
-        chosen,
-        studio.image.info,
-        prompt=words,
-        negative_prompt=sent.text("negative_prompt", negative_prompt),
-        seed=sent.whole("seed", seed),
-        count=sent.whole("count", count),
-        **fields,
-    )
-    return studio.submit_image(request, owner=owner, preset=None if chosen is None else chosen.id)
+def _parameter(endpoint: Endpoint, name: str, defaults: Mapping[str, Any]) -> tuple[Api, Any]:
+    """A value that reaches the function as it was sent, so that our own words answer a wrong one; and its default."""
+    upload = endpoint.upload
+    if upload is not None and name == upload.name:
+        kind = python_type_to_json_schema(gr.FileData if upload.required else gr.FileData | None)
+        return Api(None, kind, upload.text), inspect.Parameter.empty if upload.required else None
+    return _field(endpoint.request, name, defaults.get(name))
 
 
-async def _worked(
-    studio: Studio, submit: Callable[[str], Job], request: gr.Request
-) -> AsyncIterator[tuple[Job, Files]]:
-    """Submit a job and give its snapshots, the last one with its files. Raises gr.Error with a plain sentence."""
-    owner = owner_of(request)
-    submitted = await run_blocking(submit, owner)
-    async for job in studio.jobs.watch(submitted.id, owner):
-        if job.final:
-            yield job.succeeded(), await run_blocking(file_values, studio, job)
-        else:
-            yield job, []
-            await asyncio.sleep(FRAME_SECONDS)
+def _field(model: type[BaseModel], name: str, default: Any = None) -> tuple[Api, Any]:
+    """The parameter that a field of a request is; `default` None: the field's own."""
+    field = model.model_fields[name]
+    schema = model.model_json_schema()["properties"][name]
+    options = [option for option in schema.get("anyOf", [schema]) if option["type"] != "null"]
+    known = inspect.Parameter.empty if field.is_required() else field.default
+    known = known if default is None else default
+    shown = None if known is inspect.Parameter.empty else known
+    return Api(shown, {"type": options[0]["type"]}, field.description or name), known
+
+
+def _sign(function: Any, defaults: Mapping[str, Any]) -> None:
+    """Let Gradio read the parameters off a function that takes any."""
+    some = inspect.Parameter.POSITIONAL_OR_KEYWORD
+    parameters = [inspect.Parameter(name, some, default=default) for name, default in defaults.items()]
+    request = inspect.Parameter("request", some, default=None, annotation=gr.Request)
+    function.__signature__ = inspect.Signature([*parameters, request])
+    function.__annotations__ = {"request": gr.Request}
+
+
+def _output(label: str, kind: Any) -> Api:
+    return Api(None, python_type_to_json_schema(kind), label)
+
+
+def _pictures() -> Api:
+    return _output("Pictures", list[gr.FileData])
+
+
+def _details() -> Api:
+    return _output("Details: job_id, state, progress, seeds, recipe", dict)

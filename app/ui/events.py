@@ -14,8 +14,8 @@ from typing import Any
 import gradio as gr
 
 from app.concurrency import run_blocking
+from app.ui.account import account_of
 from app.ui.cache import FileCache
-from app.ui.owner import owner_of
 from engines.errors import InvalidMedia, InvalidRequest, StudioError
 
 log = logging.getLogger(__name__)
@@ -36,7 +36,7 @@ class StudioBlocks(gr.Blocks):  # type: ignore[misc] # Gradio ships no types
         try:
             # A generator's later rounds repeat the first one's inputs, which Gradio ignores then.
             if options.get("iterator") is None:
-                inputs = await run_blocking(self._checked, block_fn, inputs, owner_of(options["request"]))
+                inputs = await run_blocking(self._checked, block_fn, inputs, account_of(options["request"]))
             done: dict[str, Any] = await super().process_api(block_fn, inputs, **options)
             return done
         except gr.Error as error:
@@ -65,8 +65,8 @@ class StudioBlocks(gr.Blocks):  # type: ignore[misc] # Gradio ships no types
             values[p["parameter_name"]] if p["parameter_name"] in values else _default(endpoint, p) for p in parameters
         ]
 
-    def _checked(self, block_fn: Any, inputs: list[Any], owner: str) -> list[Any]:
-        """The values, whole in number, with only files that the owner uploaded."""
+    def _checked(self, block_fn: Any, inputs: list[Any], account: str) -> list[Any]:
+        """The values, whole in number, with only files that the account uploaded."""
         if _is_endpoint(block_fn):
             parameters = self.endpoints[block_fn.api_name]
             names = [parameter["parameter_name"] for parameter in parameters]
@@ -81,19 +81,19 @@ class StudioBlocks(gr.Blocks):  # type: ignore[misc] # Gradio ships no types
                 raise InvalidRequest("data", "This page is older than the studio: reload it.")
             refusal = "{}: the file is not here any more. Choose it again; uploads are kept for a day."
         return [
-            self._with_own_files(value, owner, InvalidMedia(name, refusal.format(name)))
+            self._with_own_files(value, account, InvalidMedia(name, refusal.format(name)))
             for name, value in zip(names, inputs, strict=True)
         ]
 
-    def _with_own_files(self, value: Any, owner: str, refusal: InvalidMedia) -> Any:
-        """The value, files in it reduced to what was checked. Raises `refusal` for one that is not the owner's."""
+    def _with_own_files(self, value: Any, account: str, refusal: InvalidMedia) -> Any:
+        """The value, files in it reduced to what was checked. Raises `refusal` for one that is not the account's."""
         if isinstance(value, list):
-            return [self._with_own_files(item, owner, refusal) for item in value]
+            return [self._with_own_files(item, account, refusal) for item in value]
         if not isinstance(value, dict):
             return value
         if "path" not in value and "url" not in value:
-            return {key: self._with_own_files(item, owner, refusal) for key, item in value.items()}
-        path = self._files.find(owner, value.get("path"))
+            return {key: self._with_own_files(item, account, refusal) for key, item in value.items()}
+        path = self._files.find(account, value.get("path"))
         if path is None:
             raise refusal
         orig_name = value.get("orig_name")

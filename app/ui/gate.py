@@ -24,7 +24,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.concurrency import run_blocking
 from app.http.errors import problem, problem_of
-from app.http.middleware.limits import BodyTooLarge
+from app.http.middleware.limits import MAX_JSON_BYTES, BodyTooLarge
 from app.ui.cache import FileCache, caller_id
 from app.ui.events import StudioBlocks
 from app.ui.uploads import receive_files
@@ -47,9 +47,6 @@ SAME_FOR_ALL = (
 )
 """The page and Gradio's own files. Their queries reach into sessions and hidden endpoints, and are dropped."""
 
-MAX_JSON_BYTES = 1024 * 1024
-"""A form holds some thousand characters; recordings and pictures are uploaded."""
-
 MAX_JSON_DEPTH = 32
 """Files in lists in a form's values lie 4 deep. Gradio walks through values by recursion."""
 
@@ -60,7 +57,7 @@ NOTHING_HERE = "There is nothing at this address. /docs and /?view=api tell what
 
 
 class GradioGate:
-    """ASGI app in front of `gradio`, which serves `blocks`. Requests come with their caller in `state.owner`."""
+    """ASGI app in front of `gradio`, which serves `blocks`. Requests come with their caller in `state.account`."""
 
     def __init__(self, gradio: ASGIApp, blocks: StudioBlocks, files: FileCache, *, max_upload_bytes: int) -> None:
         self._gradio = gradio
@@ -94,7 +91,7 @@ class GradioGate:
         return self._passed(request)
 
     async def _file(self, request: Request) -> ASGIApp:
-        path = await run_blocking(self._files.find, request.state.owner, request.path_params["path"])
+        path = await run_blocking(self._files.find, request.state.account, request.path_params["path"])
         if path is None:
             raise HTTPException(404, "There is no such file. It may be gone: read the job again for its files.")
         return self._passed(request, path=f"{API}/file={path}")
@@ -124,7 +121,7 @@ class GradioGate:
         upload_id = None if wanted is None else _own_session(request, wanted, "upload_id")
         try:
             return await receive_files(
-                request, self._files, request.state.owner, max_bytes=self._max_upload_bytes, upload_id=upload_id
+                request, self._files, request.state.account, max_bytes=self._max_upload_bytes, upload_id=upload_id
             )
         except StudioError as error:
             if upload_id is None:
@@ -185,7 +182,7 @@ class GradioGate:
         answer = _Buffered()
         await self._passed(request, path=path, body=body)(request.scope, request.receive, answer.send)
         if answer.status == 200:
-            own = self._events.setdefault(request.state.owner, OrderedDict())
+            own = self._events.setdefault(request.state.account, OrderedDict())
             own[json.loads(answer.body)["event_id"]] = None
             if len(own) > MAX_EVENTS:
                 own.popitem(last=False)
@@ -209,7 +206,7 @@ class GradioGate:
         return JSONResponse({"success": True})
 
     def _is_own_event(self, request: Request, event_id: object) -> bool:
-        return isinstance(event_id, str) and event_id in self._events.get(request.state.owner, ())
+        return isinstance(event_id, str) and event_id in self._events.get(request.state.account, ())
 
     def _passed(
         self,
@@ -240,7 +237,7 @@ def _own_session(request: Request, value: object, field: str = "session_hash") -
     """A client's id for its session or upload, made the caller's own: no two callers have one in common."""
     if not isinstance(value, str) or not re.fullmatch(r"[A-Za-z0-9_-]{1,64}", value):
         raise InvalidRequest(field, f"{field} must be 1 to 64 letters and digits: take a random one for each session.")
-    return f"{caller_id(request.state.owner)}-{value}"
+    return f"{caller_id(request.state.account)}-{value}"
 
 
 def _values(body: dict[str, Any]) -> list[Any]:

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import gradio as gr
 
-from app.jobs.lane import LaneState, LaneStatus
+from app.jobs.worker import WorkerState, WorkerStatus
+from app.studio import Studio
 from app.ui.work import QUIET
-from app.work.studio import Studio
 
 LOGO = Path(__file__).parent / "static" / "carrot.svg"
 LOOK_SECONDS = 0.5
@@ -22,25 +22,25 @@ def header(studio: Studio) -> None:
     """Lay the header out and keep its lights right until every model is ready or has failed."""
     with gr.Row(elem_id="header"):
         gr.HTML(f'<div class="brand">{LOGO.read_text()}<h1>Carrot Studio</h1></div>', elem_id="brand")
-        lights = gr.HTML(lights_html(studio, studio.jobs.status()), elem_id="lights")
+        lights = gr.HTML(lights_html(studio, studio.status()), elem_id="lights")
 
     async def watch() -> AsyncIterator[str]:
         shown = ""
         while True:
-            lanes = studio.jobs.status()
-            now = lights_html(studio, lanes)
+            workers = studio.status()
+            now = lights_html(studio, workers)
             if now != shown:
                 yield now
             shown = now
-            if studio.jobs.draining or all(lane.state is not LaneState.LOADING for lane in lanes):
+            if studio.queue.draining or all(worker.state is not WorkerState.LOADING for worker in workers):
                 return
             await asyncio.sleep(LOOK_SECONDS)
 
     gr.on([gr.context.Context.root_block.load], watch, None, lights, **QUIET)
 
 
-def lights_html(studio: Studio, lanes: list[LaneStatus]) -> str:
-    by_name = {lane.name: lane for lane in lanes}
+def lights_html(studio: Studio, workers: list[WorkerStatus]) -> str:
+    by_name = {worker.name: worker for worker in workers}
     image, speech = studio.image.info, studio.speech.info
     return (
         f'<div class="lights" role="status">{_light("Images", image.label, image.demo, by_name["image"])}'
@@ -48,13 +48,16 @@ def lights_html(studio: Studio, lanes: list[LaneStatus]) -> str:
     )
 
 
-def _light(what: str, label: str, demo: bool, lane: LaneStatus) -> str:
+def _light(what: str, label: str, demo: bool, worker: WorkerStatus) -> str:
     """A dot, the model, a badge if it is a demo, and the state in words."""
-    state = {LaneState.LOADING: "loading…", LaneState.READY: "ready", LaneState.FAILED: "not available"}[lane.state]
-    tip = html.escape(lane.problem or label, quote=True)
+    names = {WorkerState.LOADING: "loading…", WorkerState.READY: "ready", WorkerState.FAILED: "not available"}
+    state = names[worker.state]
+    if worker.loading is not None and worker.loading.stage != "load":
+        state = f"{worker.loading.stage} {worker.loading.fraction:.0%}"
+    tip = html.escape(worker.problem or label, quote=True)
     badge = f'<b class="demo" title="{html.escape(label, quote=True)}">Demo model</b>' if demo else ""
-    problem = f'<em class="why">{html.escape(lane.problem)}</em>' if lane.problem else ""
+    problem = f'<em class="why">{html.escape(worker.problem)}</em>' if worker.problem else ""
     return (
-        f'<span class="light {lane.state.value}" title="{tip}"><i></i><span class="what">{what}</span>'
+        f'<span class="light {worker.state.value}" title="{tip}"><i></i><span class="what">{what}</span>'
         f'<span class="label">{html.escape(label)}</span>{badge}<span class="state">{state}</span>{problem}</span>'
     )

@@ -5,25 +5,23 @@ from __future__ import annotations
 import gradio as gr
 
 from app.presets import ASPECTS
-from app.ui.again import FormValues, aspect_of
+from app.studio import Studio
 from app.ui.image_form import ImageForm, advanced, negative_prompt_box, preset_picker, seed_row
 from app.ui.image_results import image_results
 from app.ui.image_tab import ImageTab, wire
 from app.ui.work import QUIET, Updates, Values, controls
-from app.work.recipes import hero_prompt, image_request
-from app.work.studio import Studio
-from engines.types import ImageRequest
+from app.work.presets import HeroRequest, PresetRequest
 
 DESCRIBE = "describe"
 POST = "post"
 
 
-def hero_tab(studio: Studio) -> None:
-    """Build the tab inside the current `gr.Tabs`."""
+def hero_tab(studio: Studio, running: gr.BrowserState) -> None:
+    """Build the tab inside the current `gr.Tabs`. `running`: see `running_job`."""
     with gr.Tab("Hero", id="hero", elem_id="hero-tab"), gr.Row(elem_classes="studio"):
         with gr.Column(scale=5, min_width=340, elem_classes="form-column"):
             source, prompt, title, summary = _words()
-            preset, note = preset_picker("hero", studio.presets)
+            preset = preset_picker("hero", studio.presets)
             aspect = gr.Radio(
                 [("From the preset", ""), *((name, name) for name in ASPECTS)],
                 value="",
@@ -32,37 +30,31 @@ def hero_tab(studio: Studio) -> None:
                 elem_classes="pills small",
             )
             negative = negative_prompt_box("hero")
-            seed, mode, drawn, count = seed_row("hero")
-            width, height, steps, guidance, sampler = advanced("hero", studio.image.info)
-            buttons = controls("hero", "Generate")
+            seed, mode, drawn = seed_row("hero")
+            settings = advanced("hero", HeroRequest, studio.image.info)
+            buttons = controls("hero", "Generate", running)
         with gr.Column(scale=7, min_width=340, elem_classes="result-column"):
             results = image_results("hero")
-    form = ImageForm("hero", preset, note, negative, seed, mode, drawn, count, width, height, steps, guidance, sampler)
+    words = {"prompt": prompt, "title": title, "summary": summary, "preset": preset, "aspect": aspect}
+    form = ImageForm("hero", HeroRequest, {**words, "negative_prompt": negative, **seed, **settings}, mode, drawn)
 
-    def to_request(values: Values, seed: int) -> tuple[ImageRequest, str | None]:
-        preset_id = form.preset_id(values)
-        chosen = studio.presets.get("hero", preset_id) if preset_id else None
-        words = values[prompt] or ""
-        if values[source] == POST:
-            words = hero_prompt(values[title] or "", values[summary] or "")
-        fields = form.common(values, seed) | {"aspect": values[aspect] or None}
-        return image_request(chosen, studio.image.info, prompt=words, **fields), preset_id
+    def read(values: Values, seed: int) -> PresetRequest:
+        unread = {prompt: ""} if values[source] == POST else {title: "", summary: ""}
+        return form.read({**values, **unread}, seed)
 
-    def refill(again: FormValues) -> Updates:
-        # The post's own words are not stored, the description made of them is.
-        updates: Updates = {source: DESCRIBE, prompt: again.prompt, aspect: ""}
-        if again.width and again.height and (name := aspect_of(again.width, again.height)):
-            updates |= {aspect: name, form.width: "", form.height: ""}
-        return updates
+    def refill(request: PresetRequest) -> Updates:
+        assert isinstance(request, HeroRequest)
+        return {source: DESCRIBE if request.prompt else POST}
 
     wire(
         ImageTab(
             form,
-            own_fields={source, prompt, title, summary, aspect},
+            own_fields={source},
             submit_by=(prompt, title),
             controls=buttons,
             results=results,
-            to_request=to_request,
+            read=read,
+            files=lambda _: {},
             refill=refill,
         ),
         studio,

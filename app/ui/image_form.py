@@ -1,105 +1,83 @@
-"""What a person fills in to get pictures: the part that the Avatar and the Hero tab share."""
+"""What a person fills in to get pictures: a form whose fields are those of the kind's request, by the same names."""
 
 from __future__ import annotations
 
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
 
-from app.presets import Kind, Presets
-from app.ui.work import QUIET, Values
-from engines.errors import InvalidRequest
-from engines.types import MAX_COUNT, MAX_SEED, ImageModelInfo
-
-NO_PRESET = "none"
-"""The choice that takes the prompt as it is."""
+from app.presets import NO_PRESET, Kind, Presets
+from app.ui.work import QUIET, Updates, Values
+from app.work.presets import PresetRequest
+from engines.requests import MAX_COUNT, MAX_SEED, parse
+from engines.results import ImageModelInfo
 
 RANDOM = "random"
 KEEP = "keep"
+BOXES = ("width", "height", "num_inference_steps", "guidance_scale")
+"""Fields that a number is typed into, or nothing for a good default."""
 
 
 @dataclass(frozen=True, slots=True)
 class ImageForm:
-    """The components that both tabs have. `elem_id`s start with the tab's kind."""
+    """The components, those that the request has a field for by that field's name. `elem_id`s start with the kind."""
 
     kind: Kind
-    preset: gr.Radio
-    preset_note: gr.HTML
-    negative_prompt: gr.Textbox
-    seed: gr.Textbox
+    request: type[PresetRequest]
+    fields: Mapping[str, gr.components.Component]
     seed_mode: gr.Radio
     drawn: gr.State
     """The seed that was drawn last, as text: another one in the field was typed by the person."""
-    count: gr.Slider
-    width: gr.Textbox
-    height: gr.Textbox
-    steps: gr.Textbox
-    guidance: gr.Textbox
-    sampler: gr.Dropdown
 
     @property
     def components(self) -> set[gr.components.Component]:
-        return {
-            self.preset,
-            self.negative_prompt,
-            self.seed,
-            self.seed_mode,
-            self.drawn,
-            self.count,
-            self.width,
-            self.height,
-            self.steps,
-            self.guidance,
-            self.sampler,
-        }
+        return {*self.fields.values(), self.seed_mode, self.drawn}
 
-    def common(self, values: Values, seed: int) -> dict[str, Any]:
-        """The fields as `image_request` takes them; an empty one is None, the preset's or model's default."""
-        return {
-            "negative_prompt": values[self.negative_prompt],
-            "seed": seed,
-            "count": values[self.count],
-            "width": whole_number("Width", values[self.width]),
-            "height": whole_number("Height", values[self.height]),
-            "num_inference_steps": whole_number("Steps", values[self.steps]),
-            "guidance_scale": any_number("Guidance", values[self.guidance]),
-            "sampler": values[self.sampler] or None,
-        }
+    def read(self, values: Values, seed: int) -> PresetRequest:
+        """The request that is filled in; what was left empty is left out. Raises InvalidRequest."""
+        given = {name: values[component] for name, component in self.fields.items()}
+        given |= {name: typed_number(given[name]) for name in BOXES}
+        given = {name: value for name, value in given.items() if value not in (None, "")}
+        return parse(self.request, {"prompt": "", **given, "seed": seed})
 
-    def preset_id(self, values: Values) -> str | None:
-        chosen = values[self.preset]
-        return None if chosen in (None, NO_PRESET) else str(chosen)
+    def filled(self, request: PresetRequest, seed: int, first_preset: str) -> Updates:
+        """The fields as they were for a request, for one picture with this seed."""
+        shown = {name: getattr(request, name) for name in self.fields}
+        shown |= {name: as_typed(shown[name]) for name in BOXES}
+        shown |= {"preset": shown["preset"] or first_preset, "sampler": shown["sampler"] or ""}
+        shown |= {"seed": str(seed), "count": 1}
+        return {self.seed_mode: KEEP, **{self.fields[name]: value for name, value in shown.items()}}
 
 
-def seed_to_use(text: str | None, mode: str, drawn: str) -> int:
+def seed_to_use(text: str | None, mode: str, drawn: str) -> Any:
     """The kept or typed seed, or a fresh one, drawn here so that the field can show it while the job waits."""
-    kept = whole_number("Seed", text) if mode == KEEP or text != drawn else None
-    return secrets.randbelow(MAX_SEED + 1) if kept is None or kept == -1 else kept
+    kept = typed_number(text) if mode == KEEP or text != drawn else None
+    return secrets.randbelow(MAX_SEED + 1) if kept in (None, -1) else kept
 
 
-def whole_number(label: str, text: str | None) -> int | None:
-    """What a person typed into a field that may stay empty. Raises InvalidRequest."""
-    if not (text or "").strip():
-        return None
-    try:
-        return int(str(text))
-    except ValueError as error:
-        raise InvalidRequest(label.lower(), f"{label} must be a whole number, not {str(text)[:40]!r}.") from error
+def typed_number(text: str | None) -> Any:
+    """What a person typed into a field that may stay empty; text that is no number stays as it is, to be refused.
+
+    A comma is a decimal point to many people.
+    """
+    typed = (text or "").strip()
+    for number in (int, float):
+        try:
+            return number(typed.replace(",", "."))
+        except ValueError:
+            continue
+    return typed or None
 
 
-def any_number(label: str, text: str | None) -> float | None:
-    """As `whole_number`, with decimals; a comma is a decimal point to many people."""
-    if not (text or "").strip():
-        return None
-    try:
-        return float(str(text).replace(",", "."))
-    except ValueError as error:
-        raise InvalidRequest(label.lower(), f"{label} must be a number, not {str(text)[:40]!r}.") from error
+def as_typed(number: float | None) -> str:
+    """A number as a person would type it; nothing for a default."""
+    return "" if number is None else f"{number:g}"
 
 
-def preset_picker(kind: Kind, presets: Presets) -> tuple[gr.Radio, gr.HTML]:
+def preset_picker(kind: Kind, presets: Presets) -> gr.Radio:
     """The presets as a row of pills, and below them what the chosen one does."""
     choices = [(preset.name, preset.id) for preset in presets.of(kind)]
     first = presets.of(kind)[0].id
@@ -117,7 +95,7 @@ def preset_picker(kind: Kind, presets: Presets) -> tuple[gr.Radio, gr.HTML]:
         note,
         **QUIET,
     )
-    return radio, note
+    return radio
 
 
 def preset_note(presets: Presets, kind: Kind, chosen: str | None) -> str:
@@ -136,8 +114,8 @@ def negative_prompt_box(kind: Kind) -> gr.Textbox:
     )
 
 
-def seed_row(kind: Kind) -> tuple[gr.Textbox, gr.Radio, gr.State, gr.Slider]:
-    """Seed, dice and lock, and how many pictures."""
+def seed_row(kind: Kind) -> tuple[dict[str, gr.components.Component], gr.Radio, gr.State]:
+    """Seed and count by name; dice and lock; the seed that was drawn last."""
     with gr.Row(elem_classes="seed-row", equal_height=True):
         seed = _number("Seed", "random", f"{kind}-seed", scale=2)
         mode = gr.Radio(
@@ -154,30 +132,35 @@ def seed_row(kind: Kind) -> tuple[gr.Textbox, gr.Radio, gr.State, gr.Slider]:
     # Who types a seed wants that one; the dice throws it away.
     seed.change(lambda text, last: gr.skip() if text in ("", last) else KEEP, [seed, drawn], mode, **QUIET)
     mode.input(lambda chosen: "" if chosen == RANDOM else gr.skip(), mode, seed, **QUIET)
-    return seed, mode, drawn, count
+    return {"seed": seed, "count": count}, mode, drawn
 
 
-def advanced(kind: Kind, info: ImageModelInfo) -> tuple[gr.Textbox, gr.Textbox, gr.Textbox, gr.Textbox, gr.Dropdown]:
-    """The drawer of settings that have a good default: width, height, steps, guidance, sampler."""
+def advanced(kind: Kind, request: type[PresetRequest], info: ImageModelInfo) -> dict[str, gr.components.Component]:
+    """The drawer of settings that have a good default, by name."""
     best = "model default" if info.own_recipe else "preset's own"
+    own = {"num_inference_steps": info.num_inference_steps, "guidance_scale": info.guidance_scale}
+    ids = {"num_inference_steps": "steps", "guidance_scale": "guidance"}
+    fields: dict[str, gr.components.Component] = {}
     with gr.Accordion("Advanced", open=False, elem_id=f"{kind}-advanced"):
-        with gr.Row():
-            width = _number("Width", "from the preset", f"{kind}-width")
-            height = _number("Height", "from the preset", f"{kind}-height")
-        with gr.Row():
-            steps = _number("Steps", f"{best}{_default(info, info.num_inference_steps)}", f"{kind}-steps")
-            guidance = _number("Guidance", f"{best}{_default(info, info.guidance_scale)}", f"{kind}-guidance")
-        sampler = gr.Dropdown(
+        for row in (BOXES[:2], BOXES[2:]):
+            with gr.Row():
+                for name in row:
+                    value = f" ({own[name]:g})" if info.own_recipe and name in own else ""
+                    hint = f"{best}{value}" if name in own else "from the preset"
+                    fields[name] = _number(_title(request, name), hint, f"{kind}-{ids.get(name, name)}")
+        fields["sampler"] = gr.Dropdown(
             [(best.capitalize(), ""), *((name, name) for name in info.samplers)],
             value="",
-            label="Sampler",
+            label=_title(request, "sampler"),
             elem_id=f"{kind}-sampler",
         )
-    return width, height, steps, guidance, sampler
+    return fields
 
 
-def _default(info: ImageModelInfo, value: float) -> str:
-    return f" ({value:g})" if info.own_recipe else ""
+def _title(request: type[PresetRequest], name: str) -> str:
+    """What people call a field."""
+    schema = request.model_json_schema()["properties"][name]
+    return str(next(part["title"] for part in (*schema.get("anyOf", ()), schema) if "title" in part))
 
 
 def _number(label: str, placeholder: str, elem_id: str, *, scale: int | None = None) -> gr.Textbox:

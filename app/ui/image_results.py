@@ -6,13 +6,14 @@ from dataclasses import dataclass
 
 import gradio as gr
 
+from app.concurrency import run_blocking
 from app.jobs.model import Job
 from app.presets import Kind
-from app.ui.again import belongs
-from app.ui.files import served_images, thumbnail, zipped
+from app.studio import Studio
+from app.ui.files import served, thumbnail, zipped
 from app.ui.progress import note_html
 from app.ui.work import Updates
-from app.work.studio import Studio
+from app.work.image import PicturesResult
 
 RECENT = 12
 """Jobs in the row of recent ones; two rows of six on a wide screen."""
@@ -74,7 +75,9 @@ def image_results(kind: Kind) -> ImageResults:
         download = gr.DownloadButton("Download PNG", size="md", elem_id=f"{kind}-download", min_width=120)
         download_all = gr.DownloadButton("Download all (zip)", size="md", elem_id=f"{kind}-zip", min_width=120)
         again = gr.Button("Use these settings again", size="md", elem_id=f"{kind}-again", min_width=170)
-    with gr.Accordion("Recipe", open=False, visible=False, elem_id=f"{kind}-recipe-box") as recipe_box:
+    with gr.Accordion(
+        "Recipe", open=False, visible=False, elem_id=f"{kind}-recipe-box", elem_classes="result-recipe"
+    ) as recipe_box:
         recipe = gr.JSON(show_label=False, open=True, buttons=["copy"], elem_id=f"{kind}-recipe")
     with gr.Column(visible=False, elem_classes="recent-box") as recent_box:
         gr.HTML('<h2 class="recent-head">Recent</h2>')
@@ -107,56 +110,62 @@ def image_results(kind: Kind) -> ImageResults:
     )
 
 
-def shown_job(view: ImageResults, studio: Studio, job: Job) -> Updates:
-    """Show a job that has a result. Touches the disk."""
-    result = job.result or {}
-    paths = served_images(studio, job)
-    captions = [f"Seed {image['seed']}" for image in result["images"]]
+async def shown_job(view: ImageResults, studio: Studio, job: Job) -> Updates:
+    """Show a job that has a result."""
+    result = _result_of(job)
+    paths = [await run_blocking(served, studio, job, file) for file in job.files]
+    captions = [f"Seed {image.seed}" for image in result.images]
     many = len(paths) > 1
     return {
-        view.status: note_html(job, done_words(job), "done"),
+        view.status: note_html(job, done_words(result), "done"),
         view.gallery: gr.Gallery(
             value=list(zip(paths, captions, strict=True)), columns=2 if many else 1, selected_index=None
         ),
         view.actions: gr.Row(visible=True),
-        view.download_all: gr.DownloadButton(value=zipped(studio, job) if many else None, visible=many),
+        view.download_all: gr.DownloadButton(
+            value=await run_blocking(zipped, studio, job) if many else None, visible=many
+        ),
         view.recipe_box: gr.Accordion(visible=True),
         view.shown: job.id,
-        **picked_image(view, job, 0, paths[0]),
+        **await picked_image(view, studio, job, 0),
     }
 
 
-def picked_image(view: ImageResults, job: Job, number: int, path: str) -> Updates:
+async def picked_image(view: ImageResults, studio: Studio, job: Job, number: int) -> Updates:
     """Point downloads and recipe at one picture of the job."""
-    image = (job.result or {})["images"][number]
-    many = len((job.result or {})["images"]) > 1
+    images = _result_of(job).images
+    many = len(images) > 1
     title = f"Recipe of picture {number + 1}" if many else "Recipe"
+    path = await run_blocking(served, studio, job, job.files[number])
     return {
         view.download: gr.DownloadButton(f"Download PNG {number + 1}" if many else "Download PNG", value=path),
         view.recipe_box: gr.Accordion(label=title, visible=True),
-        view.recipe: image["recipe"],
+        view.recipe: images[number].recipe.model_dump(exclude_none=True),
         view.picked: number,
     }
 
 
-def done_words(job: Job) -> str:
-    result = job.result or {}
-    count = len(result["images"])
-    size = f"{result['images'][0]['width']} × {result['images'][0]['height']}"
-    words = f"{count} picture{'s' if count > 1 else ''}, {size}, in {result['seconds']:.1f} s"
-    return f"{words} · {result['model_label']}" if result["demo"] else words
+def done_words(result: PicturesResult) -> str:
+    count = len(result.images)
+    size = f"{result.images[0].width} × {result.images[0].height}"
+    words = f"{count} picture{'s' if count > 1 else ''}, {size}, in {result.seconds:.1f} s"
+    return f"{words} · {result.model_label}" if result.demo else words
 
 
-def recent_jobs(view: ImageResults, studio: Studio, owner: str, kind: Kind) -> Updates:
-    """The owner's newest jobs of this tab. Touches the disk."""
-    # Both tabs share one kind of job, so look at twice as many as are shown.
-    jobs = [job for job in studio.jobs.recent(owner, "image", 2 * RECENT) if belongs(job, studio.presets, kind)]
-    tiles = [(thumbnail(studio, job), _tile_caption(job)) for job in jobs[:RECENT]]
+async def recent_jobs(view: ImageResults, studio: Studio, account: str, kind: Kind) -> Updates:
+    """The account's newest jobs of this tab."""
+    jobs = await studio.queue.recent(account, kind, RECENT)
+    tiles = [(await run_blocking(thumbnail, studio, job), _tile_caption(job)) for job in jobs]
     return {
         view.recent_box: gr.Column(visible=bool(tiles)),
         view.recent: gr.Gallery(value=tiles, selected_index=None),
-        view.recent_ids: [job.id for job in jobs[:RECENT]],
+        view.recent_ids: [job.id for job in jobs],
     }
+
+
+def _result_of(job: Job) -> PicturesResult:
+    assert isinstance(job.result, PicturesResult)
+    return job.result
 
 
 def _tile_caption(job: Job) -> str | None:

@@ -11,21 +11,23 @@ STAGES = {
     "encode": "Reading the prompt",
     "denoise": "Drawing",
     "decode": "Finishing",
+    "store": "Saving",
     "transcribe": "Listening",
     "upload": "Sending",
 }
 
 
-def progress_html(job: Job) -> str:
-    """The bar of a job that is not final."""
+def progress_html(job: Job, preview: str = "") -> str:
+    """The bar of a job that is not final; `preview` is a data URI of what its picture looks like so far."""
     percent = round(job.progress.fraction * 100)
     waiting = job.state is JobState.QUEUED
     words = html.escape(waiting_words(job.progress.ahead) if waiting else running_words(job))
     shape = "waiting" if waiting or percent == 0 else "running"
+    picture = f'<img class="preview" alt="The picture so far" src="{preview}">' if preview else ""
     return (
         f'<div class="progress {shape}" role="status"><span>{words}</span>'
         f'<div class="bar" role="progressbar" aria-valuemin="0" aria-valuemax="100" aria-valuenow="{percent}" '
-        f'aria-label="Progress"><i style="width:{percent}%"></i></div></div>'
+        f'aria-label="Progress"><i style="width:{percent}%"></i></div></div>{picture}'
     )
 
 
@@ -37,10 +39,9 @@ def waiting_words(ahead: int) -> str:
 
 def running_words(job: Job) -> str:
     progress = job.progress
-    # The engine decodes sound and pictures under one name; only pictures are finished by it.
-    stage = "Listening" if job.kind == "speech" else STAGES.get(progress.stage, progress.stage.capitalize())
+    stage = STAGES.get(progress.stage, progress.stage.capitalize())
     parts = [stage]
-    if progress.total > 1 and job.kind == "image":
+    if progress.total > 1 and job.kind != "transcription":
         parts[0] += f": step {progress.step} of {progress.total}"
     if progress.eta_seconds is not None:
         parts.append(left_words(progress.eta_seconds))
@@ -56,8 +57,10 @@ def left_words(seconds: float) -> str:
 
 
 def note_html(job: Job, text: str, kind: str = "note") -> str:
-    """One line in the place of the bar; `kind` is note, done or problem."""
-    return f'<div class="progress {kind}" role="status" data-job="{job.id}"><span>{html.escape(text)}</span></div>'
+    """In the place of the bar a line, and below it what was asked for and not used; `kind` is note, done or problem."""
+    warnings = "".join(f'<span class="warning">{html.escape(warning.message)}</span>' for warning in job.warnings)
+    line = f"<span>{html.escape(text)}</span>{warnings}"
+    return f'<div class="progress {kind}" role="status" data-job="{job.id}">{line}</div>'
 
 
 def ended_html(job: Job) -> str:

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import gradio as gr
 
-from app.concurrency import run_blocking
 from app.jobs.model import Job
-from app.ui.owner import owner_of
+from app.jobs.queue import Submission
+from app.studio import Studio
+from app.ui.account import account_of
 from app.ui.transcript_view import (
     TranscriptView,
     cleared,
@@ -18,9 +19,10 @@ from app.ui.transcript_view import (
     transcript_view,
 )
 from app.ui.work import QUIET, Controls, Updates, Values, Work, controls, wire_work
-from app.work.studio import Studio
+from app.work.speech import TranscriptionRequest
 from engines.errors import InvalidRequest
-from engines.types import SpeechModelInfo, TranscribeRequest
+from engines.requests import parse
+from engines.results import SpeechModelInfo
 
 NOT_SECURE = (
     '<div class="insecure-note">Your browser records only over https or on localhost. To record, open this page '
@@ -42,8 +44,8 @@ class TranscribeTab:
     view: TranscriptView
 
 
-def transcribe_tab(studio: Studio) -> None:
-    """Build the tab inside the current `gr.Tabs`."""
+def transcribe_tab(studio: Studio, running: gr.BrowserState) -> None:
+    """Build the tab inside the current `gr.Tabs`. `running`: see `running_job`."""
     info = studio.speech.info
     with gr.Tab("Transcribe", id="transcribe", elem_id="transcribe-tab"), gr.Row(elem_classes="studio"):
         with gr.Column(scale=5, min_width=340, elem_classes="form-column"):
@@ -55,7 +57,7 @@ def transcribe_tab(studio: Studio) -> None:
                 interactive=True,
                 elem_id="transcribe-language",
             )
-            buttons = controls("transcribe", "Transcribe")
+            buttons = controls("transcribe", "Transcribe", running)
         with gr.Column(scale=7, min_width=340, elem_classes="result-column"):
             view = transcript_view()
     tab = TranscribeTab(upload, recording, source, language, buttons, view)
@@ -93,31 +95,34 @@ def _sources() -> tuple[gr.File, gr.Audio, gr.State]:
 def _wire(tab: TranscribeTab, studio: Studio) -> None:
     view = tab.view
 
-    def submit(values: Values, owner: str) -> tuple[Job, Updates]:
-        return _submit(tab, studio, values, owner), cleared(view)
+    def submit(values: Values, account: str) -> tuple[Job, Updates]:
+        return _submit(tab, studio, values, account), cleared(view)
 
     async def open_recent(values: Values, event: gr.SelectData, request: gr.Request) -> Updates:
         job_id = values[view.recent_ids][int(event.index[0])]
-        job = await run_blocking(studio.jobs.get, job_id, owner_of(request))
-        return await run_blocking(shown_transcript, view, studio, job)
+        job = await studio.queue.get(job_id, account_of(request))
+        return await shown_transcript(view, studio, job)
 
     work = Work(
         tab.controls,
         view.status,
         submit,
         show=lambda job: shown_transcript(view, studio, job),
-        recent=lambda owner: recent_transcripts(view, studio, owner),
+        recent=lambda account: recent_transcripts(view, studio, account),
+        text=view.text,
     )
     inputs = {tab.upload, tab.recording, tab.source, tab.language}
-    wire_work(work, studio.jobs, [tab.controls.go.click], inputs, view.components)
+    wire_work(work, studio.queue, [tab.controls.go.click], inputs, view.components)
     view.recent.select(open_recent, {view.recent_ids}, view.components, **QUIET)
 
 
-def _submit(tab: TranscribeTab, studio: Studio, values: Values, owner: str) -> Job:
+def _submit(tab: TranscribeTab, studio: Studio, values: Values, account: str) -> Job:
     recorded = values[tab.source] == "record"
     path = values[tab.recording if recorded else tab.upload]
     if not path:
         todo = "Record something first." if recorded else "Choose an audio or video file first."
-        raise InvalidRequest("file", todo)
+        raise InvalidRequest("audio", todo)
     name = "recording" if recorded else Path(path).name
-    return studio.submit_speech(TranscribeRequest(path, name, values[tab.language]), owner=owner)
+    request = parse(TranscriptionRequest, {"filename": name, "language": values[tab.language]})
+    file = studio.files.take(Path(path), name)
+    return studio.queue.submit(Submission("transcription", request, account, {"audio": file}))

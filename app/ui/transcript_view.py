@@ -5,15 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import PurePath
-from typing import Any
 
 import gradio as gr
 
+from app.concurrency import run_blocking
 from app.jobs.model import Job
+from app.studio import Studio
 from app.ui.files import served, transcript_json
 from app.ui.progress import note_html
 from app.ui.work import Updates
-from app.work.studio import Studio
+from app.work.speech import TranscriptionRequest, TranscriptionResult
 
 RECENT = 10
 CAPTIONS = ("txt", "srt", "vtt")
@@ -94,19 +95,20 @@ def transcript_view() -> TranscriptView:
     )
 
 
-def shown_transcript(view: TranscriptView, studio: Studio, job: Job) -> Updates:
-    """Show a job that has a result. Touches the disk."""
-    result = job.result or {}
-    rows = word_rows(result["segments"])
-    files = {name: served(studio, job, result["captions"][name]) for name in CAPTIONS}
-    files["json"] = transcript_json(job)
+async def shown_transcript(view: TranscriptView, studio: Studio, job: Job) -> Updates:
+    """Show a job that has a result."""
+    result = _result_of(job)
+    rows = word_rows(result)
+    by_id = {file.id: file for file in job.files}
+    files = {name: await run_blocking(served, studio, job, by_id[getattr(result.captions, name)]) for name in CAPTIONS}
+    files["json"] = await run_blocking(transcript_json, job)
     said = done_words(result)
     return {
-        view.status: note_html(job, said, "note" if result["no_speech"] else "done"),
-        view.text: result["text"],
+        view.status: note_html(job, said, "note" if result.no_speech else "done"),
+        view.text: result.text,
         view.words_box: gr.Accordion(f"Words ({len(rows)})", visible=bool(rows)),
         view.words: rows,
-        view.downloads_row: gr.Row(visible=not result["no_speech"]),
+        view.downloads_row: gr.Row(visible=not result.no_speech),
         **{view.downloads[name]: path for name, path in files.items()},
     }
 
@@ -121,25 +123,21 @@ def cleared(view: TranscriptView) -> Updates:
     }
 
 
-def word_rows(segments: list[dict[str, Any]]) -> list[list[str]]:
-    return [
-        [word["word"], f"{word['start']:.2f}", f"{word['end']:.2f}", f"{word['confidence']:.0%}"]
-        for segment in segments
-        for word in segment["words"]
-    ]
+def word_rows(result: TranscriptionResult) -> list[list[str]]:
+    return [[word.word, f"{word.start:.2f}", f"{word.end:.2f}", f"{word.confidence:.0%}"] for word in result.words]
 
 
-def done_words(result: dict[str, Any]) -> str:
-    where = "" if result["where"] == "local" else " on Cloud Run"
-    heard = NO_SPEECH if result["no_speech"] else "Done."
-    demo = " (demo model)" if result["demo"] else ""
-    note = f" {result['note']}" if result["note"] else ""
-    return f"{heard} {result['duration']:.1f} s of sound, {result['engine']}{where}{demo}.{note}"
+def done_words(result: TranscriptionResult) -> str:
+    where = "" if result.where == "local" else " on Cloud Run"
+    heard = NO_SPEECH if result.no_speech else "Done."
+    demo = " (demo model)" if result.demo else ""
+    note = f" {result.note}" if result.note else ""
+    return f"{heard} {result.duration:.1f} s of sound, {result.engine}{where}{demo}.{note}"
 
 
-def recent_transcripts(view: TranscriptView, studio: Studio, owner: str) -> Updates:
-    """The owner's newest transcripts. Touches the disk."""
-    jobs = studio.jobs.recent(owner, "speech", RECENT)
+async def recent_transcripts(view: TranscriptView, studio: Studio, account: str) -> Updates:
+    """The account's newest transcripts."""
+    jobs = await studio.queue.recent(account, "transcription", RECENT)
     return {
         view.recent_box: gr.Column(visible=bool(jobs)),
         view.recent: [[_when(job), _file(job), _beginning(job)] for job in jobs],
@@ -152,9 +150,15 @@ def _when(job: Job) -> str:
 
 
 def _file(job: Job) -> str:
-    return PurePath(job.request.get("filename") or "recording").name
+    assert isinstance(job.request, TranscriptionRequest)
+    return PurePath(job.request.filename or "recording").name
 
 
 def _beginning(job: Job) -> str:
-    text = str((job.result or {})["text"])
+    text = _result_of(job).text
     return text if len(text) <= 80 else f"{text[:79]}…"
+
+
+def _result_of(job: Job) -> TranscriptionResult:
+    assert isinstance(job.result, TranscriptionResult)
+    return job.result

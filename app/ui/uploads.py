@@ -22,7 +22,7 @@ MAX_FILES = 16
 
 
 async def receive_files(
-    request: Request, files: FileCache, owner: str, *, max_bytes: int, upload_id: str | None
+    request: Request, files: FileCache, account: str, *, max_bytes: int, upload_id: str | None
 ) -> JSONResponse:
     """Keep the form's `files`, of at most `max_bytes` each, and answer with their paths.
 
@@ -33,7 +33,7 @@ async def receive_files(
     with contextlib.ExitStack() as opened, contextlib.ExitStack() as after_failure, _told(upload_id) as on_bytes:
 
         def open_file(filename: str) -> IO[bytes]:
-            folder = files.new_folder(owner)
+            folder = files.new_folder(account)
             after_failure.callback(shutil.rmtree, folder, ignore_errors=True)
             paths.append(folder / _safe(filename))
             file = paths[-1].open("wb")

@@ -1,25 +1,30 @@
-"""The way of every tab's work: start a job, follow it, cancel it, find it again after a reload."""
+"""What every tab does with a job: start it, follow it, cancel it, find it again after a reload."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
 
 from app.concurrency import run_blocking
+from app.jobs.live import JobEvent
 from app.jobs.model import Job, JobNotFound, JobState
-from app.jobs.queue import Jobs
-from app.ui.owner import owner_of
+from app.jobs.queue import Queue
+from app.ui.account import account_of
 from app.ui.progress import ended_html, progress_html
+from engines.events import Preview, SegmentHeard
 
 FRAME_SECONDS = 0.1
-"""Shortest time between two looks at a job: more updates than ten a second help nobody."""
+"""Shortest time between two updates of the page: more than ten a second help nobody."""
 
 QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 """Every event of the page: no endpoint for clients, no overlay over what a person reads."""
+
+NO_JOB = "none"
+"""What the browser keeps when no job is in work: Gradio 6.31 does not store what is empty."""
 
 Values = dict[Any, Any]
 """What an event gets: values keyed by component."""
@@ -35,7 +40,7 @@ class Controls:
     go: gr.Button
     cancel: gr.Button
     running: gr.BrowserState
-    """Id of the job in work, kept by the browser: a reload finds it again."""
+    """Id of the job in work or NO_JOB, kept by the browser: a reload finds it again."""
 
     def busy(self, busy: bool) -> Updates:
         return {self.go: gr.Button(interactive=not busy), self.cancel: gr.Button(interactive=busy)}
@@ -43,31 +48,38 @@ class Controls:
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What a tab does with a job. The three functions may block."""
+    """What a tab does with a job."""
 
     controls: Controls
     status: gr.HTML
     submit: Callable[[Values, str], tuple[Job, Updates]]
-    """Form values and owner -> the job, and what the tab shows from now on."""
-    show: Callable[[Job], Updates]
+    """Form values and account -> the job, and what the tab shows from now on. May block."""
+    show: Callable[[Job], Awaitable[Updates]]
     """A job that has a result -> the tab's new look."""
-    recent: Callable[[str], Updates]
-    """Owner -> the tab's list of recent jobs."""
+    recent: Callable[[str], Awaitable[Updates]]
+    """Account -> the tab's list of recent jobs."""
+    text: gr.Textbox | None = None
+    """Where a transcript grows while it is heard."""
 
 
-def controls(tab_id: str, go: str) -> Controls:
+def running_job(tab_id: str) -> gr.BrowserState:
+    """Where the browser keeps the id of the tab's job. Call it outside of the tabs: Gradio has not read what is inside
+    of a closed one when the page asks for the job that it left."""
+    # The id is no secret from its own browser, and must be readable after a restart of the studio.
+    return gr.BrowserState(NO_JOB, storage_key=f"carrot-studio-{tab_id}-job", secret="carrot-studio-16")
+
+
+def controls(tab_id: str, go: str, running: gr.BrowserState) -> Controls:
     """Lay the buttons out; `go` is the main one's label."""
     with gr.Row(elem_classes="go-row"):
         start = gr.Button(go, variant="primary", scale=3, min_width=160, elem_id=f"{tab_id}-go")
         cancel = gr.Button("Cancel", interactive=False, scale=1, min_width=90, elem_id=f"{tab_id}-cancel")
-    # The id is no secret from its own browser, and must be readable after a restart of the studio.
-    running = gr.BrowserState(None, storage_key=f"carrot-studio-{tab_id}-job", secret="carrot-studio-16")
     return Controls(start, cancel, running)
 
 
 def wire_work(
     work: Work,
-    jobs: Jobs,
+    queue: Queue,
     triggers: list[Any],
     inputs: set[gr.components.Component],
     outputs: list[gr.components.Component],
@@ -76,23 +88,23 @@ def wire_work(
     buttons = work.controls
 
     async def start(values: Values, request: gr.Request) -> AsyncIterator[Updates]:
-        owner = owner_of(request)
-        job, updates = await run_blocking(work.submit, values, owner)
+        account = account_of(request)
+        job, updates = await run_blocking(work.submit, values, account)
         yield {**updates, buttons.running: job.id}
-        async for updates in _follow(work, jobs, job.id, owner, at_end={}):
+        async for updates in _follow(work, queue, job.id, account, at_end={}):
             yield updates
 
     async def resume(values: Values, request: gr.Request) -> AsyncIterator[Updates]:
-        owner = owner_of(request)
-        yield await run_blocking(work.recent, owner)
+        account = account_of(request)
+        yield await work.recent(account)
         job_id = values[buttons.running]
-        if job_id and await run_blocking(_known, jobs, job_id, owner):
-            async for updates in _follow(work, jobs, job_id, owner, at_end=buttons.busy(False)):
+        if job_id != NO_JOB and await _is_known(queue, job_id, account):
+            async for updates in _follow(work, queue, job_id, account, at_end=buttons.busy(False)):
                 yield updates
 
     async def stop(values: Values, request: gr.Request) -> Updates:
-        if job_id := values[buttons.running]:
-            await run_blocking(jobs.cancel, job_id, owner_of(request))
+        if (job_id := values[buttons.running]) != NO_JOB:
+            await queue.cancel(job_id, account_of(request))
         return {buttons.cancel: gr.Button(interactive=False)}
 
     everything = [*outputs, buttons.go, buttons.cancel, buttons.running]
@@ -105,27 +117,78 @@ def wire_work(
     gr.on([gr.context.Context.root_block.load], resume, {buttons.running}, everything, **QUIET)
 
 
-def _known(jobs: Jobs, job_id: str, owner: str) -> bool:
+async def _is_known(queue: Queue, job_id: str, account: str) -> bool:
     """False for a job that the browser remembers and the studio has deleted."""
     try:
-        jobs.get(job_id, owner)
+        await queue.get(job_id, account)
     except JobNotFound:
         return False
     return True
 
 
-async def _follow(work: Work, jobs: Jobs, job_id: str, owner: str, *, at_end: Updates) -> AsyncIterator[Updates]:
+async def _follow(work: Work, queue: Queue, job_id: str, account: str, *, at_end: Updates) -> AsyncIterator[Updates]:
     """The tab's changes until the job is final; the last has `at_end`. Raises JobFailed after it for a failed job."""
-    async for job in jobs.watch(job_id, owner):
-        if not job.final:
-            # The buttons each time: the browser may merge two updates that come at once, and keep the later one.
-            yield {work.status: progress_html(job), **work.controls.busy(True)}
-            await asyncio.sleep(FRAME_SECONDS)
-    idle = {work.controls.running: None, **at_end}
+    picture, preview = None, ""
+    async for known in _frames(_Known(await queue.get(job_id, account)), queue.events(job_id, account)):
+        if known.job.final:
+            break
+        if known.preview is not picture:
+            picture = known.preview
+            # Encoded here, on a thread, and once for all who look.
+            preview = await run_blocking(getattr, picture, "uri") if picture else ""
+        # The buttons each time: the browser may merge two updates that come at once, and keep the later one.
+        now = {work.status: progress_html(known.job, preview), **work.controls.busy(True)}
+        yield now | ({work.text: known.heard} if work.text is not None and known.heard else {})
+    job = known.job
+    idle = {work.controls.running: NO_JOB, **at_end}
     if job.state is JobState.SUCCEEDED:
-        shown = await run_blocking(work.show, job)
-        yield {**shown, **await run_blocking(work.recent, owner), **idle}
+        shown = await work.show(job)
+        yield {**shown, **await work.recent(account), **idle}
         return
     yield {work.status: ended_html(job), **idle}
     if job.state is not JobState.CANCELLED:
         job.succeeded()
+
+
+@dataclass(slots=True)
+class _Known:
+    """What a job's events have told so far."""
+
+    job: Job
+    preview: Preview | None = None
+    heard: str = ""
+
+    def add(self, event: JobEvent) -> None:
+        self.job = event.job
+        if event.told is None:
+            # Another state: a run that starts again has drawn and heard nothing yet.
+            self.preview, self.heard = None, ""
+        elif isinstance(event.told, Preview):
+            self.preview = event.told
+        elif isinstance(event.told, SegmentHeard):
+            self.heard = f"{self.heard} {event.told.segment.text}".strip()
+
+
+async def _frames(known: _Known, events: AsyncIterator[JobEvent]) -> AsyncIterator[_Known]:
+    """What is known after the first event, after all that came since then, and at once after the last."""
+    news = asyncio.Event()
+
+    async def read() -> None:
+        try:
+            async for event in events:
+                known.add(event)
+                news.set()
+        finally:
+            news.set()
+
+    reading = asyncio.create_task(read())
+    try:
+        while not reading.done():
+            await news.wait()
+            news.clear()
+            yield known
+            await asyncio.wait({reading}, timeout=FRAME_SECONDS)
+        await reading
+        yield known
+    finally:
+        reading.cancel()

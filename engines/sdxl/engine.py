@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+import gc
+import time
+from collections.abc import Callable
 from pathlib import Path
 from threading import Event, Lock
 from typing import TYPE_CHECKING
 
-from engines.sdxl.device import resolve
+from engines.errors import ModelMissing
+from engines.events import OnEvent, OnProgress, Progress, ignore
+from engines.limits import check_image
+from engines.requests import ImageRequest
+from engines.results import ImageModelInfo, ImageResult, Unused
 from engines.sdxl.info import read_info
+from engines.sdxl.photo import check_photo
 from engines.sdxl.plan import make_plan
-from engines.sdxl.validate import check_request
-from engines.types import ImageModelInfo, ImageRequest, ImageResult, ProgressCallback
+from engines.sdxl.syntax import read_prompt
+from engines.weights.names import is_hub_id
 
 if TYPE_CHECKING:
     from engines.sdxl.load import Loaded
+    from engines.sdxl.preview import LatentColours
+    from engines.weights.store import ModelStore
 
 
 class SdxlEngine:
@@ -22,42 +32,59 @@ class SdxlEngine:
     def __init__(
         self,
         model: str | Path,
-        device: str = "auto",
+        device: str,
         *,
+        store: ModelStore | None = None,
         fp16_vae: str | Path | None = None,
         offline: bool = False,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`model`: a hub id, a model folder, or a .safetensors file. `device`: auto, cpu, cuda, cuda:N or mps.
+        """`model`: a hub id, a model folder, or a .safetensors file. `device`: as `find_device` names it.
 
-        `fp16_vae`: folder or hub id of the VAE that replaces SDXL's own on CUDA; None: the usual one. `offline`: never
-        ask the hub. Raises ModelInvalid for a studio.json that cannot be used; nothing else is read yet.
+        `store`: where hub models are kept and fetched to; None: there are none. `fp16_vae`: folder or hub id of the VAE
+        that replaces SDXL's own on CUDA; None: the usual one. `offline`: never ask the hub. `clock`: seconds;
+        previews come at its pace. Raises ModelInvalid for a studio.json that cannot be used; nothing else is read yet.
         """
         self._model = model
+        self._store = store
         self._fp16_vae = fp16_vae
         self._offline = offline
-        self._info = read_info(model, resolve(device))
+        self._clock = clock
+        self._info = read_info(model, device)
         self._lock = Lock()
         self._loaded: Loaded | None = None
+        self._colours: LatentColours | None = None
 
     @property
     def info(self) -> ImageModelInfo:
         return self._info
 
-    def load(self) -> None:
-        """Read the weights onto the device, once. Raises ModelMissing, ModelInvalid, OutOfMemory."""
-        self._get()
+    def load(self, on_progress: OnProgress = ignore) -> None:
+        """Read the weights onto the device, once; those of a hub model are fetched if they are not here.
 
-    def check(self, request: ImageRequest) -> None:
-        """Raise InvalidRequest if this model cannot serve the request."""
-        check_request(request, self._info)
+        Raises ModelMissing, ModelInvalid, DownloadFailed, OutOfMemory.
+        """
+        self._get(on_progress)
 
-    def generate(self, request: ImageRequest, on_progress: ProgressCallback, cancel: Event) -> ImageResult:
+    def check(self, request: ImageRequest, photo: Path | None) -> tuple[Unused, ...]:
+        """Raise InvalidRequest if this model cannot serve the request; else what it will not use."""
+        check_image(request, self._info)
+        if photo is not None:
+            check_photo(photo)
+        texts = {"prompt": request.prompt, "negative_prompt": request.negative_prompt}
+        return tuple(Unused(field, said) for field, text in texts.items() for said in read_prompt(text).warnings)
+
+    def generate(self, request: ImageRequest, photo: Path | None, on_event: OnEvent, cancel: Event) -> ImageResult:
         """Make the pictures; loads first if that has not been done. See the protocol for what it raises."""
-        self.check(request)
-        loaded = self._get()
+        self.check(request, photo)
+        loaded = self._get(ignore)
         from engines.sdxl.generate import generate
+        from engines.sdxl.preview import Previews
 
-        return generate(loaded, make_plan(request, self._info, loaded.pixels_per_latent), on_progress, cancel)
+        plan = make_plan(request, photo, self._info, loaded.pixels_per_latent)
+        size = (request.width, request.height)
+        previews = Previews(self._colours.picture, size, on_event, self._clock) if self._colours else None
+        return generate(loaded, plan, on_event, cancel, previews)
 
     def close(self) -> None:
         """Free the device. A later `generate` loads again."""
@@ -69,14 +96,43 @@ class SdxlEngine:
 
         free()
 
-    def _get(self) -> Loaded:
+    def _get(self, on_progress: OnProgress) -> Loaded:
         with self._lock:
             if self._loaded is None:
                 from engines.sdxl.quiet import be_quiet
 
                 be_quiet()
-                from engines.sdxl.load import FP16_VAE, load
+                # What modules make is there to stay: looking through it for garbage while it grows takes a sixth of the
+                # time.
+                gc.disable()
+                try:
+                    from engines.sdxl.load import FP16_VAE, load
+                    from engines.sdxl.preview import latent_colours
+                finally:
+                    gc.enable()
 
                 vae = FP16_VAE if self._fp16_vae is None else self._fp16_vae
-                self._loaded = load(self._model, self._info.device, vae, offline=self._offline)
+                model, device = self._model, self._info.device
+
+                def folder_of(hub_id: str) -> Path:
+                    return self._folder_of(hub_id, on_progress)
+
+                if is_hub_id(model):
+                    model = folder_of(str(model))
+                on_progress(Progress("load", 0, 1, 0.0))
+                self._loaded = load(model, device, vae, folder_of=folder_of, offline=self._offline)
+                self._colours = latent_colours(self._loaded.vae)
+                on_progress(Progress("load", 1, 1, 1.0))
             return self._loaded
+
+    def _folder_of(self, hub_id: str, on_progress: OnProgress) -> Path:
+        """Where a hub model is on this machine, fetched if need be."""
+        if self._store is None or self._offline:
+            here = None if self._store is None else self._store.here(hub_id)
+            if here is None:
+                raise ModelMissing(
+                    f"The model {hub_id!r} is not on this machine, and may not be downloaded now. Fetch it with "
+                    f"`python3 launch.py models pull {hub_id}`, or name a model's folder with --image-model PATH."
+                )
+            return here
+        return self._store.pull(hub_id, on_progress)

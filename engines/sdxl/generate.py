@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from functools import partial
 from threading import Event
 from typing import Any
@@ -15,14 +16,17 @@ from diffusers.image_processor import VaeImageProcessor
 from PIL import Image
 
 from engines.errors import InvalidRequest
+from engines.events import OnEvent
+from engines.results import GeneratedImage, ImageResult
 from engines.sdxl import prompt
+from engines.sdxl.latents import from_pixels, to_pixels
 from engines.sdxl.load import Loaded
 from engines.sdxl.memory import out_of_memory_as
 from engines.sdxl.photo import cover, load_photo
 from engines.sdxl.plan import Plan
+from engines.sdxl.preview import Previews
 from engines.sdxl.progress import Meter
 from engines.sdxl.samplers import make_scheduler
-from engines.types import GeneratedImage, ImageResult, ProgressCallback
 
 BATCH_PIXELS = 1024 * 1024
 """Most pixels denoised at once. One SDXL picture fills a GPU, so batching it gains little and costs memory, cancel time
@@ -35,24 +39,24 @@ LEAST_STRENGTH = 0.002
 """Below this a photo comes back as it was; one step of at most 1 / 0.002 = 500 stands for it."""
 
 
-def generate(loaded: Loaded, plan: Plan, on_progress: ProgressCallback, cancel: Event) -> ImageResult:
+def generate(
+    loaded: Loaded, plan: Plan, on_event: OnEvent, cancel: Event, previews: Previews | None = None
+) -> ImageResult:
     """Make all pictures of a plan. Raises Cancelled, OutOfMemory, InvalidRequest, InvalidMedia."""
     started = time.monotonic()
     batches = list(_batches(plan))
-    meter = Meter(on_progress, cancel, len(batches), len(plan.seeds))
+    meter = Meter(on_event, cancel, len(batches), len(plan.seeds))
     meter.check()
     with torch.inference_mode(), out_of_memory_as(_remedy(loaded, plan)):
         words = encode_words(loaded, plan)
         photo = encode_photo(loaded, plan, cancel)
         meter.encoded()
         latents = [
-            denoise(loaded, plan, words, photo, seeds, partial(meter.stepped, batch))
+            denoise(loaded, plan, words, photo, seeds, partial(meter.stepped, batch), None if batch else previews)
             for batch, seeds in enumerate(batches)
         ]
         pictures = list(decode(loaded, plan, torch.cat(latents), meter))
-    images = (
-        GeneratedImage(picture, seed, plan.recipe(seed)) for picture, seed in zip(pictures, plan.seeds, strict=True)
-    )
+    images = (GeneratedImage(picture, plan.recipe(seed)) for picture, seed in zip(pictures, plan.seeds, strict=True))
     return ImageResult(tuple(images), time.monotonic() - started)
 
 
@@ -75,19 +79,12 @@ def encode_words(loaded: Loaded, plan: Plan) -> prompt.Conditioning:
 
 
 def encode_photo(loaded: Loaded, plan: Plan, cancel: Event) -> torch.Tensor | None:
-    """The photo's latents, 1 x channels x height x width, or None without one.
-
-    Our own, since diffusers' takes every VAE to have 4 channels. The most likely latents, not a sample: the photo adds
-    no noise of its own.
-    """
-    if plan.request.init_image is None:
+    """The photo's latents, 1 x channels x height x width, or None without one."""
+    if plan.photo is None:
         return None
-    vae = loaded.vae
-    photo = load_photo(plan.request.init_image, *plan.rendered, cancel)
+    photo = load_photo(plan.photo, *plan.rendered, cancel)
     pixels = VaeImageProcessor(vae_scale_factor=loaded.pixels_per_latent).preprocess(photo)
-    latents: torch.Tensor = vae.encode(pixels.to(loaded.device, vae.dtype)).latent_dist.mode()
-    mean, scale = _latent_scale(vae, latents)
-    return (latents - mean) * scale
+    return from_pixels(loaded.vae, pixels.to(loaded.device, loaded.vae.dtype))
 
 
 def denoise(
@@ -97,11 +94,12 @@ def denoise(
     photo: torch.Tensor | None,
     seeds: tuple[int, ...],
     on_step: Callable[[int, int], None],
+    previews: Previews | None,
 ) -> torch.Tensor:
     """Latents of one batch, len(seeds) x channels x height x width.
 
     Each picture has its own noise, made on the CPU from its own seed: so it is the same alone, in a batch, and on every
-    kind of device. `on_step(step, of)` may raise, which ends the batch there.
+    kind of device. `on_step(step, of)` may raise, which ends the batch there. `previews`: of the batch's first picture.
     """
     kind = StableDiffusionXLPipeline if photo is None else StableDiffusionXLImg2ImgPipeline
     scheduler = make_scheduler(plan.sampler, loaded.scheduler_config)
@@ -111,6 +109,8 @@ def denoise(
 
     def step_done(pipe: Any, step: int, _timestep: Any, _tensors: dict[str, Any]) -> dict[str, Any]:
         on_step(step + 1, pipe.num_timesteps)
+        if previews:
+            previews.stepped(step + 1, pipe.num_timesteps)
         return {}
 
     if photo is None:
@@ -118,25 +118,26 @@ def denoise(
         start: dict[str, Any] = {"width": width, "height": height, "num_inference_steps": plan.steps}
     else:
         start = _start_from(photo, pipe, plan, generators)
-    latents: torch.Tensor = pipe(
-        prompt_embeds=words.embeds,
-        pooled_prompt_embeds=words.pooled,
-        negative_prompt_embeds=words.negative_embeds,
-        negative_pooled_prompt_embeds=words.negative_pooled,
-        num_images_per_prompt=len(seeds),
-        guidance_scale=plan.guidance,
-        generator=generators,
-        callback_on_step_end=step_done,
-        callback_on_step_end_tensor_inputs=[],
-        output_type="latent",
-        **start,
-    ).images
+    with previews.watching(scheduler) if previews else nullcontext():
+        latents: torch.Tensor = pipe(
+            prompt_embeds=words.embeds,
+            pooled_prompt_embeds=words.pooled,
+            negative_prompt_embeds=words.negative_embeds,
+            negative_pooled_prompt_embeds=words.negative_pooled,
+            num_images_per_prompt=len(seeds),
+            guidance_scale=plan.guidance,
+            generator=generators,
+            callback_on_step_end=step_done,
+            callback_on_step_end_tensor_inputs=[],
+            output_type="latent",
+            **start,
+        ).images
     return latents
 
 
 def _start_from(photo: torch.Tensor, pipe: Any, plan: Plan, generators: list[torch.Generator]) -> dict[str, Any]:
-    """Where image to image begins: the photo under as much noise as `strength` asks for."""
-    strength = max(plan.request.strength, LEAST_STRENGTH)
+    """Where image to image begins: the photo under as much noise as `photo_strength` asks for."""
+    strength = max(plan.request.photo_strength, LEAST_STRENGTH)
     # A low strength of few steps would round to no step at all: then one step of a finer schedule is made.
     steps = next(steps for steps in itertools.count(plan.steps) if int(steps * strength))
     pipe.scheduler.set_timesteps(steps, device=photo.device)
@@ -164,9 +165,7 @@ def decode(loaded: Loaded, plan: Plan, latents: torch.Tensor, meter: Meter) -> I
 
 
 def _decode_one(loaded: Loaded, latents: torch.Tensor) -> Image.Image:
-    vae = loaded.vae
-    mean, scale = _latent_scale(vae, latents)
-    pixels = vae.decode((latents / scale + mean).to(vae.dtype), return_dict=False)[0]
+    pixels = to_pixels(loaded.vae, latents)
     if not pixels.isfinite().all():
         raise InvalidRequest(
             "prompt",
@@ -175,11 +174,3 @@ def _decode_one(loaded: Loaded, latents: torch.Tensor) -> Image.Image:
     processor = VaeImageProcessor(vae_scale_factor=loaded.pixels_per_latent)
     picture: Image.Image = processor.postprocess(pixels, output_type="pil")[0]
     return picture
-
-
-def _latent_scale(vae: Any, like: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Mean and factor that make a VAE's latents what its UNet works on, each broadcastable over channels."""
-    config = vae.config
-    mean = torch.tensor(getattr(config, "latents_mean", None) or [0.0]).to(like).view(1, -1, 1, 1)
-    spread = torch.tensor(getattr(config, "latents_std", None) or [1.0]).to(like).view(1, -1, 1, 1)
-    return mean, config.scaling_factor / spread

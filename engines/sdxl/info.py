@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from engines.errors import ModelInvalid
+from engines.results import ImageModelInfo
 from engines.sdxl.samplers import DEFAULT_SAMPLER, SAMPLERS
-from engines.types import ImageModelInfo
 
 STUDIO_JSON = "studio.json"
 

@@ -1,8 +1,9 @@
-"""Reads an SDXL model onto a device: from a folder, a single .safetensors file, or the hub."""
+"""Reads an SDXL model onto a device, from a folder or a single .safetensors file."""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,13 @@ import pyparsing
 import safetensors
 import torch
 from compel import CompelForSDXL
-from diffusers import AutoencoderKL, DiffusionPipeline, StableDiffusionXLPipeline
+from diffusers import AutoencoderKL, StableDiffusionXLPipeline, UNet2DConditionModel
+from transformers import CLIPTextModel, CLIPTextModelWithProjection
 
-from engines.errors import ModelInvalid, ModelMissing
+from engines.errors import ModelInvalid, ModelMissing, StudioError
 from engines.sdxl import source
 from engines.sdxl.memory import is_out_of_memory, out_of_memory_as
+from engines.weights.names import is_hub_id
 
 log = logging.getLogger(__name__)
 
@@ -35,8 +38,20 @@ UNREADABLE = (OSError, ValueError, KeyError, RuntimeError, safetensors.Safetenso
 HUB_ERROR: type[Exception] = huggingface_hub.errors.HfHubHTTPError.__bases__[0]
 """Base of the errors of the hub client's HTTP library, which has changed with the client's versions."""
 
-NOT_FETCHED = (HUB_ERROR, OSError)
-"""The hub could not be asked, said no, or may not be asked and the files are not here."""
+PARTS = {
+    "unet": UNet2DConditionModel,
+    "vae": AutoencoderKL,
+    "text_encoder": CLIPTextModel,
+    "text_encoder_2": CLIPTextModelWithProjection,
+}
+"""What reads each of a pipeline's weighted folders."""
+
+FolderOf = Callable[[str], Path]
+"""Gives the folder of a hub model, fetched if need be; raises ModelMissing, ModelInvalid, DownloadFailed."""
+
+
+def _no_hub(hub_id: str) -> Path:
+    raise ModelMissing(f"The model {hub_id!r} is not on this machine: name its folder instead.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +79,13 @@ def load(
     device: str,
     fp16_vae: str | Path = FP16_VAE,
     *,
+    folder_of: FolderOf = _no_hub,
     offline: bool = False,
     dtype: torch.dtype | None = None,
 ) -> Loaded:
-    """Read a model's weights, by default as float16 on CUDA and float32 elsewhere.
+    """Read the weights of a model on this machine, by default as float16 on CUDA and float32 elsewhere.
 
-    Raises ModelMissing, ModelInvalid, OutOfMemory.
+    `folder_of` is asked for the VAE if that is needed and a hub id. Raises ModelMissing, ModelInvalid, OutOfMemory.
     """
     torch_device = _usable(device)
     dtype = dtype or (torch.float16 if torch_device.type == "cuda" else torch.float32)
@@ -79,7 +95,7 @@ def load(
         pipe = _read(model, dtype, offline=offline)
         _check_complete(pipe, model)
         if dtype == torch.float16:
-            pipe.vae = _half_precision_vae(pipe.vae, fp16_vae, offline=offline)
+            pipe.vae = _half_precision_vae(pipe.vae, fp16_vae, folder_of)
         pipe.to(torch_device)
         if torch_device.type == "cuda":
             pipe.unet.to(memory_format=torch.channels_last)
@@ -95,44 +111,35 @@ def _usable(device: str) -> torch.device:
 
 
 def _read(model: str | Path, dtype: torch.dtype, *, offline: bool) -> Any:
-    if source.is_hub_id(model):
-        return _read_folder(_fetch(str(model), offline=offline), dtype)
     path = Path(model)
     source.check_exists(path, model)
     return _read_folder(path, dtype) if path.is_dir() else _read_file(path, dtype, offline=offline)
 
 
-def _fetch(hub_id: str, *, offline: bool) -> Path:
-    """The local folder of a hub model; downloads what is missing of it."""
-    try:
-        try:
-            return _download(hub_id, "fp16", offline=offline)
-        except ValueError:  # the model has no half-precision files
-            return _download(hub_id, None, offline=offline)
-    except NOT_FETCHED as error:
-        raise ModelMissing(
-            f"The image model {hub_id!r} is neither on this machine nor could it be downloaded. Start once with a "
-            "connection to huggingface.co, or copy the model's folder here and start with --image-model PATH."
-        ) from error
-
-
-def _download(hub_id: str, variant: str | None, *, offline: bool) -> Path:
-    return Path(DiffusionPipeline.download(hub_id, use_safetensors=True, variant=variant, local_files_only=offline))
-
-
 def _read_folder(folder: Path, dtype: torch.dtype) -> Any:
     source.check_folder(folder)
     try:
+        # Part by part: only so do the libraries tell which tensors the files lack, instead of making some up.
+        parts = {name: _read_part(folder, name, kind, dtype) for name, kind in PARTS.items()}
         return StableDiffusionXLPipeline.from_pretrained(
-            folder,
-            dtype=dtype,
-            variant=source.variant(folder),
-            use_safetensors=True,
-            local_files_only=True,
-            add_watermarker=False,
+            folder, **parts, dtype=dtype, local_files_only=True, add_watermarker=False
         )
     except UNREADABLE as error:
         raise _invalid(folder, error) from error
+
+
+def _read_part(folder: Path, name: str, kind: Any, dtype: torch.dtype) -> Any:
+    part, told = kind.from_pretrained(
+        folder / name,
+        variant=source.variant(folder / name),
+        dtype=dtype,
+        use_safetensors=True,
+        local_files_only=True,
+        output_loading_info=True,
+    )
+    if missing := sorted(told["missing_keys"]):
+        raise _lacks(folder, name, missing[0])
+    return part
 
 
 def _read_file(file: Path, dtype: torch.dtype, *, offline: bool) -> Any:
@@ -171,7 +178,11 @@ def _check_complete(pipe: Any, model: str | Path) -> None:
     for part in source.WEIGHTED_PARTS:
         for name, tensor in getattr(pipe, part).state_dict().items():
             if tensor.is_meta:
-                raise ModelInvalid(f"{model} lacks {part}'s {name}: the model is incomplete, get it again.")
+                raise _lacks(model, part, name)
+
+
+def _lacks(model: str | Path, part: str, tensor: str) -> ModelInvalid:
+    return ModelInvalid(f"{model} lacks {part}'s {tensor}: the model is incomplete, get it again.")
 
 
 def _invalid(path: Path, error: BaseException) -> BaseException:
@@ -181,25 +192,19 @@ def _invalid(path: Path, error: BaseException) -> BaseException:
     return ModelInvalid(f"{path} cannot be loaded ({error}): the files are damaged or do not fit; get the model again.")
 
 
-def _half_precision_vae(own: Any, fp16_vae: str | Path, *, offline: bool) -> Any:
+def _half_precision_vae(own: Any, fp16_vae: str | Path, folder_of: FolderOf) -> Any:
     """A VAE that does not overflow: SDXL's own does in float16, so take the fixed one, or keep it in float32."""
     if not own.config.force_upcast:
         return own
     if own.config.scaling_factor == SDXL_LATENT_SCALE:
         try:
+            folder = folder_of(str(fp16_vae)) if is_hub_id(fp16_vae) else Path(fp16_vae)
             return AutoencoderKL.from_pretrained(
-                _vae_folder(fp16_vae, offline=offline), dtype=torch.float16, use_safetensors=True, local_files_only=True
+                folder, dtype=torch.float16, use_safetensors=True, local_files_only=True
             )
-        except (*NOT_FETCHED, ValueError, safetensors.SafetensorError) as error:
+        except (StudioError, OSError, ValueError, safetensors.SafetensorError) as error:
             log.warning("%s is not available (%s): decoding in float32, which takes more time.", fp16_vae, error)
     return own.to(torch.float32)
-
-
-def _vae_folder(vae: str | Path, *, offline: bool) -> Path:
-    if Path(vae).is_dir() or not source.is_hub_id(vae):
-        return Path(vae)
-    wanted = ["config.json", "diffusion_pytorch_model.safetensors"]  # of several copies of the same weights
-    return Path(huggingface_hub.snapshot_download(str(vae), allow_patterns=wanted, local_files_only=offline))
 
 
 def _compel(pipe: Any) -> Any:

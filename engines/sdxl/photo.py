@@ -13,7 +13,8 @@ from typing import BinaryIO
 from PIL import ExifTags, Image, ImageOps
 
 from engines.errors import Cancelled, InvalidMedia
-from engines.sdxl.photo_file import PhotoHeader, read_header, without_extras
+from engines.sdxl.colours import Profile, to_srgb
+from engines.sdxl.photo_file import PhotoHeader, read_header, read_profile, without_extras
 
 MAX_PHOTO_PIXELS = 64_000_000
 """Above a phone's 50 megapixels; decoded it takes 256 MB. On the way there a progressive JPEG takes up to 0.7 GB and a
@@ -47,7 +48,9 @@ def check_photo(path: Path) -> None:
 
 
 def load_photo(path: Path, width: int, height: int, cancel: Event) -> Image.Image:
-    """Decode a picture to upright RGB of width x height pixels: covered by it, centred, white where it is transparent.
+    """Decode a picture to upright sRGB of width x height pixels: covered by it, centred, white where it is transparent.
+
+    A colour profile in the file is followed; one that is broken or above 2 MB is taken as absent.
 
     One runs at a time in a process, others wait for it. An animation gives its first frame. Raises Cancelled if
     `cancel` is set when the turn comes, and InvalidMedia for what is no picture, is damaged, or is too large.
@@ -58,10 +61,13 @@ def load_photo(path: Path, width: int, height: int, cancel: Event) -> Image.Imag
         with _open(path) as file:
             header = _header(file)
             try:
-                return cover(_decode(file, header, width, height), width, height)
+                profile = Profile.read(read_profile(file, header.format))
+                picture, profile = _decode(file, header, profile, width, height)
+                # Last, since colours take 0.1 s a megapixel.
+                return to_srgb(cover(picture, width, height), profile)
             except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
                 # A file may tell two sizes, of which the header's reader and Pillow take different ones.
-                raise InvalidMedia("init_image", _too_large("more than 89 megapixels")) from error
+                raise InvalidMedia("photo", _too_large("more than 89 megapixels")) from error
             except DAMAGED as error:
                 raise _damaged(error) from error
 
@@ -80,33 +86,33 @@ def _open(path: Path) -> BinaryIO:
         if stat.S_ISREG(about.st_mode) and about.st_size <= MAX_PHOTO_BYTES:
             return path.open("rb")
     except OSError as error:
-        raise InvalidMedia("init_image", f"init_image cannot be read ({error.strerror}): upload it again.") from error
+        raise InvalidMedia("photo", f"photo cannot be read ({error.strerror}): upload it again.") from error
     if not stat.S_ISREG(about.st_mode):
-        raise InvalidMedia("init_image", "init_image is not a regular file: upload a PNG, JPEG or WebP picture.")
+        raise InvalidMedia("photo", "photo is not a regular file: upload a PNG, JPEG or WebP picture.")
     raise InvalidMedia(
-        "init_image",
-        f"init_image has {about.st_size / 2**20:.1f} MB: upload one of at most {MAX_PHOTO_BYTES // 2**20} MB.",
+        "photo",
+        f"photo has {about.st_size / 2**20:.1f} MB: upload one of at most {MAX_PHOTO_BYTES // 2**20} MB.",
     )
 
 
 def _header(file: BinaryIO) -> PhotoHeader:
     size = os.fstat(file.fileno()).st_size
     if not size:
-        raise InvalidMedia("init_image", "init_image is empty (0 bytes): upload a PNG, JPEG or WebP picture.")
+        raise InvalidMedia("photo", "photo is empty (0 bytes): upload a PNG, JPEG or WebP picture.")
     try:
         header = read_header(file)
     except (OSError, ValueError) as error:
         raise _damaged(error) from error
     if header is None:
-        raise InvalidMedia(
-            "init_image", f"init_image ({size} bytes) is not a PNG, JPEG or WebP picture: upload one of these."
-        )
+        raise InvalidMedia("photo", f"photo ({size} bytes) is not a PNG, JPEG or WebP picture: upload one of these.")
     _check_pixels(header.width, header.height)
     return header
 
 
-def _decode(file: BinaryIO, header: PhotoHeader, width: int, height: int) -> Image.Image:
-    """Upright RGB, not yet of the size, but large enough to cover it."""
+def _decode(
+    file: BinaryIO, header: PhotoHeader, profile: Profile | None, width: int, height: int
+) -> tuple[Image.Image, Profile | None]:
+    """Upright, not yet of the size, but large enough to cover it; of the profile's mode and with it where that fits."""
     with Image.open(without_extras(file, header.format), formats=(header.format,)) as picture:
         _check_pixels(*picture.size)
         orientation = picture.getexif().get(ExifTags.Base.Orientation, 1)
@@ -114,14 +120,16 @@ def _decode(file: BinaryIO, header: PhotoHeader, width: int, height: int) -> Ima
             width, height = height, width
         picture.draft(None, (DRAFT_GAP * width, DRAFT_GAP * height))
         picture.load()
+        profile = profile if profile and profile.explains(picture.mode) else None
+        mode = profile.mode if profile else "RGB"
         if picture.width * picture.height <= WHOLE_PIXELS:
-            return _flatten(ImageOps.exif_transpose(picture))
-        part = _reduce(picture, width, height)
+            return _flatten(ImageOps.exif_transpose(picture), mode), profile
+        part = _reduce(picture, mode, width, height)
     part.getexif()[ExifTags.Base.Orientation] = orientation
-    return ImageOps.exif_transpose(part)
+    return ImageOps.exif_transpose(part), profile
 
 
-def _reduce(picture: Image.Image, width: int, height: int) -> Image.Image:
+def _reduce(picture: Image.Image, mode: str, width: int, height: int) -> Image.Image:
     """The middle of a large picture that width x height will show, at most WHOLE_PIXELS of it, flattened.
 
     By strips, so that no second copy of the whole is made, whatever the mode. Each pixel is the mean of a square.
@@ -130,35 +138,32 @@ def _reduce(picture: Image.Image, width: int, height: int) -> Image.Image:
     high = min(picture.height, math.ceil(picture.width * height / width))
     left, top = (picture.width - wide) // 2, (picture.height - high) // 2
     factor = math.ceil(math.sqrt(wide * high / WHOLE_PIXELS))
-    part = Image.new("RGB", (math.ceil(wide / factor), math.ceil(high / factor)))
+    part = Image.new(mode, (math.ceil(wide / factor), math.ceil(high / factor)))
     rows = factor * math.ceil(2**20 / (wide * factor))
     for row in range(0, high, rows):
         strip = picture.crop((left, top + row, left + wide, top + min(row + rows, high)))
-        part.paste(_flatten(strip).reduce(factor), (0, row // factor))
+        part.paste(_flatten(strip, mode).reduce(factor), (0, row // factor))
     return part
 
 
 def _check_pixels(width: int, height: int) -> None:
     if width * height > MAX_PHOTO_PIXELS:
-        raise InvalidMedia("init_image", _too_large(f"{width} x {height} pixels"))
+        raise InvalidMedia("photo", _too_large(f"{width} x {height} pixels"))
 
 
 def _too_large(size: str) -> str:
-    return f"init_image has {size}: upload one of at most {MAX_PHOTO_PIXELS // 1_000_000} megapixels."
+    return f"photo has {size}: upload one of at most {MAX_PHOTO_PIXELS // 1_000_000} megapixels."
 
 
 def _damaged(error: Exception) -> InvalidMedia:
-    return InvalidMedia(
-        "init_image", f"init_image is damaged or cut off ({error}): save the picture again and upload that."
-    )
+    return InvalidMedia("photo", f"photo is damaged or cut off ({error}): save the picture again and upload that.")
 
 
-def _flatten(picture: Image.Image) -> Image.Image:
-    """RGB; transparent parts become white, as on a page."""
+def _flatten(picture: Image.Image, mode: str) -> Image.Image:
+    """Of the mode RGB, L or CMYK; transparent parts become white, as on a page."""
     if picture.mode.startswith("I"):  # 16 bits a pixel, which Pillow's own conversion would clip to white
         picture = picture.convert("I").point(lambda value: value / 256).convert("L")
-    if not picture.has_transparency_data:
-        return picture.convert("RGB")
-    rgba = picture.convert("RGBA")
-    white = Image.new("RGBA", rgba.size, (255, 255, 255, 255))
-    return Image.alpha_composite(white, rgba).convert("RGB")
+    if picture.has_transparency_data:
+        rgba = picture.convert("RGBA")
+        picture = Image.alpha_composite(Image.new("RGBA", rgba.size, (255, 255, 255, 255)), rgba)
+    return picture.convert(mode)

@@ -1,4 +1,5 @@
-"""Picture files of strangers: what the header tells, and the parts that the pixels need. Nothing is decoded.
+"""Picture files of strangers: what the header tells, the colour profile, and the parts that the pixels need. Nothing is
+decoded.
 
 Our own, since Pillow's lazy opening is not lazy enough for them: it unpacks all texts and colour profiles of a PNG,
 keeps all segments of a JPEG, and reads a whole WebP and sets its canvases up.
@@ -10,6 +11,7 @@ import io
 import os
 import re
 import struct
+import zlib
 from collections.abc import Iterator
 from typing import BinaryIO, NamedTuple
 
@@ -20,13 +22,20 @@ MAX_SCANS = 100
 """Times that a JPEG may go over its pixels. Encoders make about 10; each takes 0.1 s of 64 megapixels and a hundred
 bytes of the file."""
 
+MAX_PROFILE_BYTES = 2 * 2**20
+"""Of a colour profile, unpacked. Those of screens and cameras have 0.5 to 50 kB, of the presses that people print on up
+to 1.8 MB (ISO Coated v2); what is larger is made to fill our memory."""
+
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 PNG_CHUNKS = frozenset({b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"eXIf", b"IEND"})
-"""What makes the picture, and which way is up. The rest is text, colour profiles and further frames: a kilobyte of it
-unpacks to a megabyte, and none of it is used."""
+"""What makes the picture, and which way is up. The rest is text, further frames, and colour profiles, which
+`read_profile` reads: a kilobyte of it unpacks to a megabyte."""
 
-SOS, EOI, APP0, APP1, APP14, COM = 0xDA, 0xD9, 0xE0, 0xE1, 0xEE, 0xFE
+SOS, EOI, APP0, APP1, APP2, APP14, COM = 0xDA, 0xD9, 0xE0, 0xE1, 0xE2, 0xEE, 0xFE
+
+PROFILE_SEGMENT = b"ICC_PROFILE\0"
+"""How APP2 begins where it holds a colour profile; behind it the part's number, from 1, and how many there are."""
 
 SIZE_MARKERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 """JPEG's start of frame in all its kinds; the three left out are tables."""
@@ -70,6 +79,56 @@ def without_extras(file: BinaryIO, kind: str) -> BinaryIO:
     return kept
 
 
+def read_profile(file: BinaryIO, kind: str) -> bytes | None:
+    """The colour profile as it stands in the file; None without one and for one that is broken or too large.
+
+    Raises ValueError for a file that is damaged around it.
+    """
+    profile = {"PNG": _png_profile, "JPEG": _jpeg_profile, "WEBP": _webp_profile}[kind](file)
+    return profile if profile and len(profile) <= MAX_PROFILE_BYTES else None
+
+
+def _png_profile(file: BinaryIO) -> bytes | None:
+    for kind, length in _png_chunks(file):
+        if kind == b"IDAT":
+            break
+        if kind == b"iCCP" and length <= MAX_PROFILE_BYTES:
+            _, _, packed = file.read(length).partition(b"\0")
+            try:
+                # A byte more than allowed tells that it is too large. The first byte names the only way of packing.
+                return zlib.decompressobj().decompress(packed[1:], MAX_PROFILE_BYTES + 1)
+            except zlib.error:
+                return None
+    return None
+
+
+def _jpeg_profile(file: BinaryIO) -> bytes | None:
+    parts: dict[int, bytes] = {}
+    wanted, left = 0, MAX_PROFILE_BYTES
+    for marker, length in _jpeg_segments(file):
+        if marker == SOS:
+            break
+        start = len(PROFILE_SEGMENT) + 2
+        if marker != APP2 or length < start or file.read(len(PROFILE_SEGMENT)) != PROFILE_SEGMENT:
+            continue
+        number, wanted = file.read(2)
+        left -= length - start
+        if left < 0:
+            return None
+        parts[number] = file.read(length - start)
+    return b"".join(parts[number] for number in sorted(parts)) if sorted(parts) == [*range(1, wanted + 1)] else None
+
+
+def _webp_profile(file: BinaryIO) -> bytes | None:
+    """Only VP8X has one, in the chunk behind it."""
+    file.seek(12)
+    head = file.read(26)
+    if head[:8] != b"VP8X\x0a\0\0\0" or head[18:22] != b"ICCP":
+        return None
+    length = int.from_bytes(head[22:26], "little")
+    return file.read(length) if length <= MAX_PROFILE_BYTES else None
+
+
 def _png_size(head: bytes) -> tuple[int, int]:
     if len(head) < 24 or head[12:16] != b"IHDR":
         raise ValueError("its header is not complete")
@@ -101,21 +160,11 @@ def _jpeg_size(file: BinaryIO) -> tuple[int, int]:
 
 
 def _keep_png(file: BinaryIO, kept: BinaryIO) -> None:
-    file.seek(0)
-    kept.write(file.read(len(PNG_SIGNATURE)))
-    for _ in range(MAX_PARTS):
-        head = file.read(8)
-        if len(head) < 8:
-            return
-        length, kind = struct.unpack(">I4s", head)
+    kept.write(PNG_SIGNATURE)
+    for kind, length in _png_chunks(file):
         if kind in PNG_CHUNKS:
-            kept.write(head)
+            kept.write(struct.pack(">I4s", length, kind))
             _copy(file, kept, length + 4)
-        else:
-            file.seek(length + 4, os.SEEK_CUR)
-        if kind == b"IEND":
-            return
-    raise ValueError(f"it has more than {MAX_PARTS} parts")
 
 
 def _keep_jpeg(file: BinaryIO, kept: BinaryIO) -> None:
@@ -150,6 +199,22 @@ def _check_scans(data: bytes) -> None:
         if scans > MAX_SCANS:
             break
     raise ValueError(f"it goes over its pixels more than {MAX_SCANS} times")
+
+
+def _png_chunks(file: BinaryIO) -> Iterator[tuple[bytes, int]]:
+    """Kind and bytes of each chunk. The file stands at these bytes; it may be read on."""
+    file.seek(len(PNG_SIGNATURE))
+    for _ in range(MAX_PARTS):
+        head = file.read(8)
+        if len(head) < 8:
+            return
+        length, kind = struct.unpack(">I4s", head)
+        end = file.tell() + length + 4
+        yield kind, length
+        if kind == b"IEND":
+            return
+        file.seek(end)
+    raise ValueError(f"it has more than {MAX_PARTS} parts")
 
 
 def _jpeg_segments(file: BinaryIO) -> Iterator[tuple[int, int]]:

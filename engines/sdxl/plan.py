@@ -1,13 +1,13 @@
-"""A request with nothing left open: sizes, seeds and settings as the model will really use them."""
+"""A request with nothing left open: sizes and settings as the model will really use them."""
 
 from __future__ import annotations
 
 import math
-import secrets
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
 
-from engines.types import MAX_SEED, ImageModelInfo, ImageRequest
+from engines.requests import ImageRequest
+from engines.results import ImageModelInfo, Recipe
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,59 +15,53 @@ class Plan:
     """What is made. `rendered`: width and height, pixels, at which the model works before the exact size is cut."""
 
     request: ImageRequest
+    photo: Path | None
     info: ImageModelInfo
     rendered: tuple[int, int]
     steps: int
     guidance: float
     sampler: str
-    seeds: tuple[int, ...]
 
     @property
-    def enlarged(self) -> bool:
-        return self.rendered[0] < self.request.width or self.rendered[1] < self.request.height
+    def seeds(self) -> tuple[int, ...]:
+        return self.request.seeds
 
-    def recipe(self, seed: int) -> dict[str, Any]:
-        """Everything needed to make the picture of `seed` again, JSON types only."""
+    def recipe(self, seed: int) -> Recipe:
+        """Everything needed to make the picture of `seed` again."""
         request = self.request
-        recipe: dict[str, Any] = {
-            "prompt": request.prompt,
-            "negative_prompt": request.negative_prompt,
-            "width": request.width,
-            "height": request.height,
-            "rendered_width": self.rendered[0],
-            "rendered_height": self.rendered[1],
-            "enlarged": self.enlarged,
-            "num_inference_steps": self.steps,
-            "guidance_scale": self.guidance,
-            "sampler": self.sampler,
-            "seed": seed,
-            "model": self.info.name,
-            "demo": self.info.demo,
-        }
-        if request.init_image is not None:
-            recipe["init_image_sha256"] = request.init_image_sha256
-            recipe["strength"] = float(request.strength)
-        return recipe
+        with_photo = self.photo is not None
+        return Recipe(
+            prompt=request.prompt,
+            negative_prompt=request.negative_prompt,
+            width=request.width,
+            height=request.height,
+            rendered_width=self.rendered[0],
+            rendered_height=self.rendered[1],
+            enlarged=self.rendered[0] < request.width or self.rendered[1] < request.height,
+            num_inference_steps=self.steps,
+            guidance_scale=self.guidance,
+            sampler=self.sampler,
+            seed=seed,
+            model=self.info.name,
+            demo=self.info.demo,
+            photo_sha256=request.photo_sha256 if with_photo else None,
+            photo_strength=request.photo_strength if with_photo else None,
+        )
 
 
-def make_plan(request: ImageRequest, info: ImageModelInfo, side_multiple: int) -> Plan:
-    """Fill in the model's own defaults and draw the seed. `side_multiple`: pixels of one latent."""
+def make_plan(request: ImageRequest, photo: Path | None, info: ImageModelInfo, side_multiple: int) -> Plan:
+    """Fill in the model's own defaults. `side_multiple`: pixels of one latent."""
     steps = request.num_inference_steps
     guidance = request.guidance_scale
     return Plan(
         request=request,
+        photo=photo,
         info=info,
         rendered=_rendered_size(request, info, side_multiple),
         steps=info.num_inference_steps if steps is None else steps,
         guidance=float(info.guidance_scale if guidance is None else guidance),
         sampler=request.sampler or info.sampler,
-        seeds=_seeds(request),
     )
-
-
-def _seeds(request: ImageRequest) -> tuple[int, ...]:
-    first = secrets.randbelow(MAX_SEED + 1) if request.seed in (None, -1) else request.seed
-    return tuple((first + i) % (MAX_SEED + 1) for i in range(request.count))
 
 
 def _rendered_size(request: ImageRequest, info: ImageModelInfo, side_multiple: int) -> tuple[int, int]:

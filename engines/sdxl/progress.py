@@ -5,7 +5,7 @@ from __future__ import annotations
 from threading import Event
 
 from engines.errors import Cancelled
-from engines.types import Progress, ProgressCallback
+from engines.events import OnEvent, Progress
 
 ENCODED = 0.02
 DENOISED = 0.92
@@ -15,8 +15,8 @@ DENOISED = 0.92
 class Meter:
     """Progress of one request: text is encoded, `batches` batches are denoised, `count` pictures are decoded."""
 
-    def __init__(self, on_progress: ProgressCallback, cancel: Event, batches: int, count: int) -> None:
-        self._on_progress = on_progress
+    def __init__(self, on_event: OnEvent, cancel: Event, batches: int, count: int) -> None:
+        self._on_event = on_event
         self._cancel = cancel
         self._batches = batches
         self._count = count
@@ -39,5 +39,5 @@ class Meter:
         self._report("decode", picture, self._count, DENOISED + (1 - DENOISED) * picture / self._count)
 
     def _report(self, stage: str, step: int, total: int, fraction: float) -> None:
-        self._on_progress(Progress(stage, step, total, fraction))
+        self._on_event(Progress(stage, step, total, fraction))
         self.check()

@@ -1,8 +1,12 @@
-"""Turns prompt and negative prompt into what the UNet is steered by: weights and any length, through compel."""
+"""Turns prompt and negative prompt into what the UNet is steered by: weights and any length, through compel.
+
+Both compel's syntax and A1111's are read, the latter by way of `syntax.py`.
+"""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +15,7 @@ import torch
 from compel.prompt_parser import Blend, Conjunction, FlattenedPrompt, PromptParser
 
 from engines.errors import InvalidRequest
+from engines.sdxl.syntax import read_prompt
 
 SYNTAX = re.compile(r"""[()"]|[+-](?=[\s,.]|$)""")
 """What compel may read as more than words. Text without it needs no parser, which takes seconds for a long one."""
@@ -48,10 +53,15 @@ def parse(text: str) -> Conjunction:
         return _literal(text)
     try:
         parsed = PromptParser().parse_conjunction(text)
-    except (pyparsing.ParseBaseException, PromptParser.ParsingException, RecursionError):
-        return _literal(text)
+    except (pyparsing.ParseBaseException, PromptParser.ParsingException, RecursionError, ValueError):
+        return _literal(text)  # ValueError: a word where `.blend()` and `.and()` take numbers
     swaps = any(part.wants_cross_attention_control for part in parsed.prompts)
-    return _literal(text) if swaps or parsed.lora_weights or not parsed.prompts else parsed
+    if swaps or parsed.lora_weights or not parsed.prompts:
+        return _literal(text)
+    for fragment in _fragments(parsed):
+        # Compel reads these escapes as text and leaves the backslash in.
+        fragment.text = re.sub(r"\\([+\-=])", r"\1", fragment.text)
+    return parsed
 
 
 def _literal(text: str) -> Conjunction:
@@ -69,7 +79,7 @@ class _Encoded:
 
 def _encode_one(compel: Any, text: str, field: str) -> _Encoded:
     """Compel's own call pools the text with its syntax in it; here the words alone are pooled."""
-    parsed = parse(text)
+    parsed = parse(read_prompt(text).text)
     encoded = _Encoded(
         left=_embed(compel.compel_1, parsed),
         right=_embed(compel.compel_2, parsed),
@@ -87,8 +97,13 @@ def _embed(compel: Any, parsed: Conjunction) -> torch.Tensor:
 
 def _words(parsed: Conjunction) -> str:
     """The text without its weights."""
-    parts = [one for part in parsed.prompts for one in (part.prompts if isinstance(part, Blend) else [part])]
-    return " ".join(fragment.text for part in parts for fragment in part.children)
+    return " ".join(fragment.text for fragment in _fragments(parsed))
+
+
+def _fragments(parsed: Conjunction) -> Iterator[Any]:
+    for part in parsed.prompts:
+        for one in part.prompts if isinstance(part, Blend) else [part]:
+            yield from one.children
 
 
 def _tokens(encoded: _Encoded) -> int:

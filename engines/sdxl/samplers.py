@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-from engines.errors import InvalidRequest
-
 DEFAULT_SAMPLER = "dpmpp_2m_karras"
 
 TRAINED_WITH = (
@@ -60,21 +58,14 @@ SAMPLERS: Mapping[str, Sampler] = MappingProxyType(
         "unipc": _sampler("UniPCMultistepScheduler"),
     }
 )
-"""LMS and k-diffusion's Brownian-tree SDE are absent: their schedulers need scipy and torchsde."""
-
-
-def find(name: str) -> Sampler:
-    """The sampler of this name. Raises InvalidRequest with all names."""
-    if name not in SAMPLERS:
-        raise InvalidRequest("sampler", f"sampler {name!r} is unknown: choose one of {', '.join(SAMPLERS)}.")
-    return SAMPLERS[name]
+"""One for each `engines.requests.SamplerName`."""
 
 
 def make_scheduler(name: str, model_config: Mapping[str, Any]) -> Any:
-    """A fresh diffusers scheduler for the model whose own scheduler has `model_config`."""
+    """A fresh diffusers scheduler, one of SAMPLERS, for the model whose own scheduler has `model_config`."""
     import diffusers
 
-    sampler = find(name)
+    sampler = SAMPLERS[name]
     scheduler = getattr(diffusers, sampler.scheduler)
     accepted = inspect.signature(scheduler).parameters
     trained = {key: model_config[key] for key in TRAINED_WITH if key in model_config}

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import json
-import re
 from pathlib import Path
 
 from engines.errors import ModelInvalid, ModelMissing
-
-HUB_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
 
 PICKLE_SUFFIXES = {".ckpt", ".bin", ".pt", ".pth", ".pkl"}
 
@@ -19,11 +16,6 @@ WHY_NO_PICKLE = (
     "pickle files can run any program while they are read, so only .safetensors is loaded. Get the model's "
     ".safetensors version, or convert it on a machine you do not mind losing."
 )
-
-
-def is_hub_id(model: str | Path) -> bool:
-    """True for `owner/name` that is no path here."""
-    return isinstance(model, str) and HUB_ID.fullmatch(model) is not None and not Path(model).exists()
 
 
 def check_file(file: Path) -> None:
@@ -54,9 +46,9 @@ def check_exists(path: Path, model: str | Path) -> None:
         )
 
 
-def variant(folder: Path) -> str | None:
-    """`fp16` where the folder has half-precision files: half the reading, and the same picture."""
-    return "fp16" if any(folder.glob("*/*.fp16*.safetensors")) else None
+def variant(part: Path) -> str | None:
+    """`fp16` where a part's folder has half-precision files: half the reading, and the same picture."""
+    return "fp16" if any(part.glob("*.fp16*.safetensors")) else None
 
 
 def _pipeline_class(index: Path) -> str:

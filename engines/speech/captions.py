@@ -9,7 +9,7 @@ import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from engines.types import Segment, Transcript, Word
+from engines.results import Segment, Transcript, Word
 
 LINE_CHARS = 42
 LINES = 2

@@ -15,7 +15,8 @@ from typing import Any
 import httpx
 
 from engines.errors import InvalidMedia, InvalidRequest
-from engines.types import Segment, SpeechModelInfo, TranscribeRequest, Transcript, Word
+from engines.requests import TranscribeRequest
+from engines.results import Segment, SpeechModelInfo, Transcript, Word
 
 WHERE = "cloud-run"
 
@@ -38,7 +39,11 @@ class CallFailed(Exception):
 
 
 async def call_service(
-    client: httpx.AsyncClient, request: TranscribeRequest, on_sent: Callable[[int], None], now: Callable[[], float]
+    client: httpx.AsyncClient,
+    request: TranscribeRequest,
+    path: Path,
+    on_sent: Callable[[int], None],
+    now: Callable[[], float],
 ) -> Transcript:
     """Send one file and read its transcript. `on_sent`: bytes of the file read so far.
 
@@ -51,7 +56,7 @@ async def call_service(
     }
     if request.language:
         fields["language"] = request.language
-    with _CountingFile(Path(request.path), on_sent) as file:
+    with _CountingFile(path, on_sent) as file:
         name = request.filename or "audio"
         try:
             response = await client.post(
@@ -148,7 +153,12 @@ def _json(response: httpx.Response) -> dict[str, Any]:
 def _transcript(data: dict[str, Any]) -> Transcript:
     try:
         words = [
-            Word(str(word["word"]), float(word["start"]), float(word["end"]), float(word.get("confidence", 0.0)))
+            Word(
+                word=str(word["word"]),
+                start=float(word["start"]),
+                end=float(word["end"]),
+                confidence=float(word.get("confidence", 0.0)),
+            )
             for word in data.get("words") or []
         ]
         bounds = [
@@ -178,5 +188,5 @@ def _with_words(bounds: list[tuple[str, float, float]], words: list[Word]) -> tu
         # The last segment takes what rounding left over.
         while rest and (rest[-1].start < end or number == len(bounds)):
             own.append(rest.pop())
-        segments.append(Segment(text, start, end, tuple(own)))
+        segments.append(Segment(text=text, start=start, end=end, words=tuple(own)))
     return tuple(segments)

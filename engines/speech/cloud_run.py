@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import random
 import time
 from collections.abc import Awaitable, Callable, Coroutine
@@ -15,10 +14,12 @@ from typing import Any, TypeVar
 import httpx
 
 from engines.errors import Cancelled, InvalidMedia, ServiceUnavailable
+from engines.events import OnEvent, Progress, SegmentHeard
 from engines.protocols import SpeechEngine
+from engines.requests import TranscribeRequest
+from engines.results import SpeechModelInfo, Transcript
 from engines.speech.cloud_client import WHERE, CallFailed, call_service, read_service_info
 from engines.speech.model import check_language
-from engines.types import Progress, ProgressCallback, SpeechModelInfo, TranscribeRequest, Transcript
 
 POLL_SECONDS = 0.05
 """How often a running call looks at its cancel event."""
@@ -90,34 +91,38 @@ class CloudRunEngine:
         if self._service_info:
             check_language(request.language, self._service_info)
 
-    def transcribe(self, request: TranscribeRequest, on_progress: ProgressCallback, cancel: Event) -> Transcript:
+    def transcribe(self, request: TranscribeRequest, file: Path, on_event: OnEvent, cancel: Event) -> Transcript:
         self.check(request)
         try:
-            return asyncio.run(_until_cancelled(self._call(request, on_progress), cancel))
+            transcript = asyncio.run(_until_cancelled(self._call(request, file, on_event), cancel))
         except CallFailed as error:
             reason = error.reason
+        else:
+            for segment in transcript.segments:
+                on_event(SegmentHeard(segment))
+            return transcript
         if self._fallback is None:
             raise ServiceUnavailable(f"The transcription service {reason}: try again in a minute.")
-        transcript = self._fallback.transcribe(request, on_progress, cancel)
+        transcript = self._fallback.transcribe(request, file, on_event, cancel)
         note = f"The transcription service {reason}, so this was transcribed by the local engine."
-        return dataclasses.replace(transcript, note=f"{note} {transcript.note}".strip())
+        return transcript.model_copy(update={"note": f"{note} {transcript.note}".strip()})
 
     def close(self) -> None:
         if self._fallback:
             self._fallback.close()
 
-    async def _call(self, request: TranscribeRequest, on_progress: ProgressCallback) -> Transcript:
-        size = _size(request)
+    async def _call(self, request: TranscribeRequest, file: Path, on_event: OnEvent) -> Transcript:
+        size = _size(file)
         if size > self._options.max_upload_bytes:
             raise CallFailed("does not take files of this size")
 
         def on_sent(sent: int) -> None:
-            on_progress(Progress("upload", sent, size, UPLOAD_SHARE * sent / size))
+            on_event(Progress("upload", sent, size, UPLOAD_SHARE * sent / size))
 
         async with self._client() as client:
             for attempt in range(self._options.max_retries + 1):
                 try:
-                    return await call_service(client, request, on_sent, self._now)
+                    return await call_service(client, request, file, on_sent, self._now)
                 except CallFailed as error:
                     if not error.retry or attempt == self._options.max_retries:
                         raise
@@ -161,9 +166,9 @@ async def _until_cancelled(work: Coroutine[Any, Any, T], cancel: Event) -> T:
     return task.result()
 
 
-def _size(request: TranscribeRequest) -> int:
+def _size(file: Path) -> int:
     try:
-        size = Path(request.path).stat().st_size
+        size = file.stat().st_size
     except OSError as error:
         raise InvalidMedia("file", "The file could not be opened on this machine: send it again.") from error
     if size == 0:

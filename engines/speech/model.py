@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 from engines.errors import InvalidRequest, ModelInvalid, ModelMissing
-from engines.types import SpeechModelInfo
+from engines.results import SpeechModelInfo
 
 DESCRIPTION = "studio.json"
 """Optional file in a model folder: {"name", "label", "demo", "language", "words"}."""
@@ -46,6 +46,13 @@ def check_model_folder(folder: Path) -> None:
             )
 
 
+NAMES_THAT_SAY_NOTHING = {"model", "models", "vosk", "vosk-model"}
+"""Folder names that recipes and containers give to whichever model they hold."""
+
+READMES = ("README", "README.md", "README.txt")
+MAX_LABEL_CHARS = 80
+
+
 def read_model_info(folder: Path) -> SpeechModelInfo:
     """What the folder says about itself, or what its name tells. Raises ModelInvalid for a broken description."""
     path = folder / DESCRIPTION
@@ -60,11 +67,26 @@ def read_model_info(folder: Path) -> SpeechModelInfo:
     name = str(described.get("name") or folder.resolve().name)
     return SpeechModelInfo(
         name=name,
-        label=str(described.get("label") or f"Vosk model {name}"),
+        label=str(described.get("label") or _label(folder, name)),
         demo=described.get("demo") is True,
         language=str(described.get("language") or guess_language(name)),
         where="local",
     )
+
+
+def _label(folder: Path, name: str) -> str:
+    """What to call a model that has no description: by its folder's name, or else by what its README begins with."""
+    if name.lower() not in NAMES_THAT_SAY_NOTHING:
+        return f"Vosk model {name}"
+    readme = next((folder / file for file in READMES if (folder / file).is_file()), None)
+    text = readme.read_text(encoding="utf-8", errors="replace") if readme else ""
+    title = next((line for line in map(_plain, text.splitlines()) if line), "")
+    return title if 0 < len(title) <= MAX_LABEL_CHARS else f"Vosk model (folder {name})"
+
+
+def _plain(line: str) -> str:
+    """A README's line without Markdown's marks of a heading, and without what a terminal would obey."""
+    return "".join(filter(str.isprintable, line)).strip("#*= \t")
 
 
 def guess_language(name: str) -> str:
@@ -78,8 +100,11 @@ def guess_language(name: str) -> str:
 
 
 def check_language(requested: str | None, info: SpeechModelInfo) -> None:
-    """Raise InvalidRequest unless the model understands `requested`, whatever the region: en fits en-US and en-GB."""
-    if requested is None or info.language == UNKNOWN_LANGUAGE:
+    """Raise InvalidRequest unless the model understands `requested`, whatever the region: en fits en-US and en-GB.
+
+    None and empty mean the model's own.
+    """
+    if not requested or info.language == UNKNOWN_LANGUAGE:
         return
     if _primary(requested) != _primary(info.language):
         raise InvalidRequest(

@@ -7,19 +7,13 @@ from threading import Event
 from typing import Any
 
 from engines.errors import EngineCrashed
+from engines.events import OnEvent, Progress, SegmentHeard
+from engines.requests import TranscribeRequest
+from engines.results import Segment, SpeechModelInfo, Transcript, Word
 from engines.speech.audio import DEFAULT_MAX_SECONDS
 from engines.speech.model import check_language, check_model_folder, read_model_info
 from engines.speech.pool import WorkerPool
 from engines.speech.process import Message, NotBegun, Timeouts, Worker
-from engines.types import (
-    Progress,
-    ProgressCallback,
-    Segment,
-    SpeechModelInfo,
-    TranscribeRequest,
-    Transcript,
-    Word,
-)
 
 UNKNOWN_WORD = "[unk]"
 """What a model says for a sound that is none of its words. Left out everywhere: it is a mark for the recogniser, not
@@ -64,16 +58,17 @@ class VoskEngine:
     def check(self, request: TranscribeRequest) -> None:
         check_language(request.language, self._info)
 
-    def transcribe(self, request: TranscribeRequest, on_progress: ProgressCallback, cancel: Event) -> Transcript:
+    def transcribe(self, request: TranscribeRequest, file: Path, on_event: OnEvent, cancel: Event) -> Transcript:
         self.check(request)
-        path = Path(request.path).resolve()
+        path = file.resolve()
         segments: list[Segment] = []
 
         def on_message(message: Message) -> None:
             if message["event"] == "progress":
-                on_progress(_progress(message))
+                on_event(_progress(message))
             elif segment := read_segment(message["words"]):
                 segments.append(segment)
+                on_event(SegmentHeard(segment))
 
         def attempt() -> Message:
             with self._pool.lease(cancel) as worker:
@@ -88,7 +83,7 @@ class VoskEngine:
             except NotBegun as error:
                 raise EngineCrashed(str(error)) from error
         duration: float = done["duration"]
-        on_progress(Progress("transcribe", round(duration), round(duration), 1.0))
+        on_event(Progress("transcribe", round(duration), round(duration), 1.0))
         return Transcript(
             text=" ".join(segment.text for segment in segments),
             segments=tuple(_within(segment, duration) for segment in segments),
@@ -130,12 +125,14 @@ def read_segment(words: list[dict[str, Any]]) -> Segment | None:
     )
     if not known:
         return None
-    return Segment(" ".join(word.word for word in known), known[0].start, known[-1].end, known)
+    return Segment(text=" ".join(word.word for word in known), start=known[0].start, end=known[-1].end, words=known)
 
 
 def _within(segment: Segment, duration: float) -> Segment:
     """The same with times inside the file: the recogniser counts in frames of 30 ms and may run over the end."""
     words = tuple(
-        Word(word.word, min(word.start, duration), min(word.end, duration), word.confidence) for word in segment.words
+        word.model_copy(update={"start": min(word.start, duration), "end": min(word.end, duration)})
+        for word in segment.words
     )
-    return Segment(segment.text, min(segment.start, duration), min(segment.end, duration), words)
+    within = {"start": min(segment.start, duration), "end": min(segment.end, duration), "words": words}
+    return segment.model_copy(update=within)

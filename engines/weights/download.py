@@ -16,7 +16,7 @@ from pathlib import Path
 import httpx
 
 from engines.errors import DownloadFailed
-from engines.types import Progress, ProgressCallback
+from engines.events import OnProgress, Progress
 
 CHUNK_BYTES = 1 << 18
 _MEGABYTE = 1_000_000
@@ -26,11 +26,19 @@ Sleep = Callable[[float], None]
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where a file comes from and what it must be: exactly `size` bytes with this SHA-256, in hexadecimal."""
+    """Where a file comes from and what it must be: exactly `size` bytes with this checksum, in hexadecimal."""
 
     url: str
     size: int
     sha256: str
+    git_sha1: str = ""
+    """Git's name of the content, in place of a SHA-256: all that the hub announces of its small files."""
+
+    def checksum(self) -> tuple[str, str, hashlib._Hash]:
+        """What the checksum is called, what it must be, and what computes it."""
+        if self.git_sha1:
+            return "git SHA-1", self.git_sha1, hashlib.sha1(b"blob %d\0" % self.size, usedforsecurity=False)
+        return "SHA-256", self.sha256, hashlib.sha256()
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,17 +80,27 @@ def default_client() -> httpx.Client:
 
 
 def download(
-    source: Source, path: Path, client: httpx.Client, on_progress: ProgressCallback, patience: Patience | None = None
+    source: Source, path: Path, client: httpx.Client, on_progress: OnProgress, patience: Patience | None = None
 ) -> None:
     """Fetch `source` to `path`, going on where an earlier call stopped.
 
     Raises DownloadFailed: what has arrived is kept for the next call, unless it is wrong.
     """
-    patience = patience or Patience()
-    part, failures = part_file(path), 0
     if path.exists():
-        path.replace(part)  # fetched by an earlier call that could not use it, on a full disk perhaps: check it again
-    most = _size(part)
+        # Fetched by an earlier call that could not use it, on a full disk perhaps: check it again.
+        path.replace(part_file(path))
+    fetch(source, path, client, on_progress, patience)
+    verify(source, path, on_progress)
+
+
+def fetch(
+    source: Source, path: Path, client: httpx.Client, on_progress: OnProgress, patience: Patience | None = None
+) -> None:
+    """Let all of `source` arrive in the part file of `path`; `verify` gives it its name. Raises DownloadFailed."""
+    patience = patience or Patience()
+    part, failures, most = part_file(path), 0, _size(part_file(path))
+    if source.size == 0:
+        part.touch()
     while _size(part) != source.size:
         try:
             _attempt(source, path, client, on_progress)
@@ -94,10 +112,9 @@ def download(
             patience.pause(failures, error.after if isinstance(error, _TryAgain) else 0.0)
         except OSError as error:
             raise DownloadFailed(_not_written(part, error)) from error
-    _verify(source, path, on_progress)
 
 
-def _attempt(source: Source, path: Path, client: httpx.Client, on_progress: ProgressCallback) -> None:
+def _attempt(source: Source, path: Path, client: httpx.Client, on_progress: OnProgress) -> None:
     """One request: the rest of the file, or all of it if the server will not send the rest or has another version."""
     part, version = part_file(path), version_file(path)
     if _size(part) > source.size or (_size(part) and not version.exists()):
@@ -158,20 +175,21 @@ def _remember_version(response: httpx.Response, version: Path) -> None:
         version.unlink(missing_ok=True)
 
 
-def _verify(source: Source, path: Path, on_progress: ProgressCallback) -> None:
-    """Give the file its name if its checksum is right; delete it and raise DownloadFailed if not."""
-    part, digest, done = part_file(path), hashlib.sha256(), 0
+def verify(source: Source, path: Path, on_progress: OnProgress) -> None:
+    """Give a fetched file its name if its checksum is right; delete it and raise DownloadFailed if not."""
+    part, done = part_file(path), 0
+    name, expected, digest = source.checksum()
     with part.open("rb") as file:
         while chunk := file.read(CHUNK_BYTES):
             digest.update(chunk)
             done += len(chunk)
             on_progress(Progress("verify", done, source.size, done / source.size))
     version_file(path).unlink(missing_ok=True)
-    if digest.hexdigest() != source.sha256:
+    if digest.hexdigest() != expected:
         part.unlink()
         raise DownloadFailed(
-            f"What came from {source.url} is damaged or not the expected file: its SHA-256 is {digest.hexdigest()}, "
-            f"not {source.sha256}. It was deleted. Try again; if it stays so, the file has changed at its source."
+            f"What came from {source.url} is damaged or not the expected file: its {name} is {digest.hexdigest()}, "
+            f"not {expected}. It was deleted. Try again; if it stays so, the file has changed at its source."
         )
     part.replace(path)
 

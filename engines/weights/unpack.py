@@ -8,14 +8,14 @@ import zlib
 from pathlib import Path, PurePosixPath
 
 from engines.errors import ModelInvalid
-from engines.types import Progress, ProgressCallback
+from engines.events import OnProgress, Progress
 
 MAX_FILES = 10_000
 _CHUNK_BYTES = 1 << 18
 _ENCRYPTED = 0x1
 
 
-def unpack_zip(archive: Path, folder: Path, max_bytes: int, on_progress: ProgressCallback) -> None:
+def unpack_zip(archive: Path, folder: Path, max_bytes: int, on_progress: OnProgress) -> None:
     """Unpack into the empty `folder`. One folder around everything in the archive is left away.
 
     Raises ModelInvalid with the reason; `folder` may then hold some of the files.

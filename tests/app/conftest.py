@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import asyncio
+from collections.abc import Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, TypeVar
 
 import httpx
 import pytest
 
-from app.http.apps import create_app
-from app.work.studio import Studio
-from tests.serving import make_studio, serving, settings_in
+from app.jobs.model import Job, JobState
+from app.studio import Studio
+from tests.serving import create_app, make_studio, serving, settings_in
 from tests.small_engines import BlobEngine, EchoSpeech
+
+T = TypeVar("T")
 
 
 @dataclass
@@ -27,6 +32,22 @@ class Served:
 
     def __post_init__(self) -> None:
         self.http = httpx.Client(base_url=self.url, timeout=60)
+
+    def job(self, job_id: str, account: str = "local") -> Job:
+        return _run(self.studio.queue.get(job_id, account))
+
+    def recent(self, kind: str, account: str = "local", limit: int = 1000) -> list[Job]:
+        return _run(self.studio.queue.recent(account, kind, limit))
+
+    def running(self) -> list[str]:
+        """Ids of the jobs in work."""
+        return [job.id for job in self.studio.queue.unfinished() if job.state is JobState.RUNNING]
+
+
+def _run(work: Coroutine[Any, Any, T]) -> T:
+    """In a thread of its own, because Playwright has a loop running in the tests' one."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(asyncio.run, work).result()
 
 
 @pytest.fixture(scope="session", autouse=True)

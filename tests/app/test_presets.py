@@ -258,7 +258,7 @@ BAD = [
     ("a number for text", hero('"blurry"', "3"), "negative_prompt:", "not 3; give up to 1000 characters"),
     ("no steps", hero("= 30", "= 0"), "num_inference_steps:", "greater than or equal to 1, not 0"),
     ("too many steps", hero("= 30", "= 151"), "num_inference_steps:", "less than or equal to 150, not 151"),
-    ("too much guidance", hero("5.5", "30.1"), "guidance_scale:", "give a number from 1 (off) to 30"),
+    ("too much guidance", hero("5.5", "30.1"), "guidance_scale:", "give a number from 1 to 30"),
     ("guidance that is no number", hero("5.5", "nan"), "guidance_scale:", "finite number"),
     ("negative order", hero("order = 10", "order = -1"), "order:", "give a whole number from 0"),
     ("unknown sampler", hero("dpmpp_2m_karras", "dpmpp_2m_karas"), "sampler:", "Did you mean 'dpmpp_2m_karras'?"),

@@ -3,31 +3,50 @@
 from __future__ import annotations
 
 import signal
+import socket
 import subprocess
+import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 
 import httpx
 import pytest
 
+from app.runner import PortRefused, listen
+from tests.conftest import ROOT
 from tests.serving import process_of
 
-# /work starts a job of some seconds; /stream never ends, like the page's heartbeat.
+# /work starts a job of some seconds; /stream never ends, like the page's heartbeat; /big is more than fits on the way
+# to a client that reads nothing; /slow is never answered.
 SERVER = """
 import asyncio, sys, threading, time
+from contextlib import asynccontextmanager
 from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse, StreamingResponse
 from starlette.routing import Route
-from app.listening import listen
-from app.cli.serve import serve
+from app.logs import set_up_logging
+from app.runner import listen, run
 
-port, limit = int(sys.argv[1]), float(sys.argv[2])
-ends, draining = [0.0], threading.Event()
+port, limit, starts = int(sys.argv[1]), float(sys.argv[2]), sys.argv[3] == "True"
 
-async def work(request):
-    if draining.is_set():
+class Work:
+    draining, ends = False, 0.0
+
+    def drain(self):
+        self.draining = True
+
+    @property
+    def idle(self):
+        return time.monotonic() >= self.ends
+
+    def give_up(self):
+        pass
+
+async def start(request):
+    if work.draining:
         return PlainTextResponse("draining", 503)
-    ends[0] = time.monotonic() + float(request.query_params["seconds"])
+    work.ends = time.monotonic() + float(request.query_params["seconds"])
     return PlainTextResponse("accepted")
 
 async def stream(request):
@@ -37,14 +56,34 @@ async def stream(request):
             await asyncio.sleep(0.1)
     return StreamingResponse(beats())
 
-app = Starlette(routes=[Route("/work", work), Route("/stream", stream)])
-sys.exit(serve(app, listen("127.0.0.1", port), start_drain=draining.set, busy=lambda: time.monotonic() < ends[0],
-               give_up=lambda: None, drain_seconds=limit, on_started=lambda: print("started", flush=True)))
+async def big(request):
+    async def parts():
+        for _ in range(1000):
+            yield bytes(1_000_000)
+    return StreamingResponse(parts())
+
+async def slow(request):
+    try:
+        await asyncio.sleep(3600)
+    except asyncio.CancelledError:
+        return PlainTextResponse("stopped", 503)
+
+@asynccontextmanager
+async def lifespan(app):
+    if not starts:
+        raise OSError("no")
+    yield
+
+set_up_logging()
+work = Work()
+routes = [Route("/work", start), Route("/stream", stream), Route("/big", big), Route("/slow", slow)]
+sys.exit(run(Starlette(routes=routes, lifespan=lifespan), listen("127.0.0.1", port), work, drain_seconds=limit,
+             on_started=lambda: print("started", flush=True)))
 """
 
 
 def server(limit: float) -> AbstractContextManager[tuple[subprocess.Popen[str], str]]:
-    return process_of(SERVER, str(limit))
+    return process_of(SERVER, str(limit), "True")
 
 
 def rest(process: subprocess.Popen[str]) -> tuple[int, str]:
@@ -95,11 +134,63 @@ def test_a_second_ctrl_c_ends_it_at_once_and_a_second_sigterm_does_not() -> None
         assert output.endswith("Stopped at once.\n")
 
 
-def test_a_stream_that_never_ends_does_not_hold_the_exit() -> None:
-    with server(limit=20) as (process, url), httpx.stream("GET", f"{url}/stream") as stream:
+def test_open_streams_hold_the_exit_for_moments_and_are_no_error() -> None:
+    with (
+        server(limit=20) as (process, url),
+        httpx.stream("GET", f"{url}/stream") as stream,
+        socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2]))) as deaf,
+    ):
         next(stream.iter_bytes())
+        deaf.sendall(b"GET /big HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert deaf.recv(1)
         asked = time.monotonic()
         process.terminate()
-        status, _ = rest(process)
-        assert status == 0
+        assert rest(process) == (0, "")
         assert time.monotonic() - asked < 15
+
+
+def test_a_request_without_an_answer_at_the_end_can_say_so() -> None:
+    with server(limit=20) as (process, url):
+        with ThreadPoolExecutor(1) as pool:
+            answer = pool.submit(httpx.get, f"{url}/slow", timeout=60)
+            time.sleep(0.5)
+            process.terminate()
+        assert (answer.result().status_code, answer.result().text) == (503, "stopped")
+        assert rest(process) == (0, "")
+
+
+def test_an_app_that_cannot_start_is_a_status_of_its_own() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", SERVER, "0", "1", "False"], cwd=ROOT, capture_output=True, text=True, timeout=60
+    )
+    assert (done.returncode, done.stdout) == (3, "")
+    assert "OSError" in done.stderr
+
+
+def test_who_connects_before_the_server_runs_waits() -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    with listen("localhost", port), socket.create_connection(("127.0.0.1", port), timeout=5):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("host", "port", "expected"),
+    [
+        ("192.0.2.1", 7860, r"^Cannot listen on 192\.0\.2\.1 \(Cannot assign requested address\)"),
+        ("no.such.host.invalid", 7860, r"^Cannot listen on no\.such\.host\.invalid \(.*--host 127\.0\.0\.1$"),
+    ],
+)
+def test_an_address_that_is_not_ours_is_refused(host: str, port: int, expected: str) -> None:
+    with pytest.raises(PortRefused, match=expected):
+        listen(host, port)
+
+
+def test_a_taken_port_is_refused_with_another_one() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(PortRefused, match=rf"^Port {port} is taken .*--port \d+$"):
+            listen("127.0.0.1", port)

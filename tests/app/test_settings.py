@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from app.settings.fields import Settings, SettingsRefused, TranscriberSettings, is_loopback, load, load_transcriber
-from app.settings.report import variables
+from app.settings.fields import Settings, TranscriberSettings, is_loopback, load, load_transcriber
+from app.settings.report import SettingsRefused, variables
 
 ROOT = Path(__file__).resolve().parents[2]
 TOKEN = "a-token-that-is-long-enough"
@@ -155,7 +155,7 @@ def test_tokens_are_split_and_never_shown(monkeypatch: pytest.MonkeyPatch) -> No
 def test_a_mistyped_name_is_refused_with_the_nearest(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, typo: str
 ) -> None:
-    expected = [f"{typo}: there is no such setting; did you mean STUDIO_PORT?"]
+    expected = [f"{typo}: there is no such setting. Did you mean 'STUDIO_PORT'?"]
     env_file = tmp_path / ".env"
     env_file.write_text(f"{typo}=7861\n")
     assert refusal({}, env_file) == expected

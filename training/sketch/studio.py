@@ -8,8 +8,10 @@ import numpy as np
 import torch
 from PIL import Image
 
-from app.presets import Preset
-from app.work.recipes import image_request
+from app.presets import Preset, Presets
+from app.work.image import PlainKind, PlainRequest
+from app.work.presets import AvatarKind, AvatarRequest, HeroKind, HeroRequest
+from engines.events import ignore
 from engines.sdxl.engine import SdxlEngine
 from training.sketch import judge
 from training.sketch.sayings import of_face, of_place
@@ -35,10 +37,14 @@ class Studio:
     ) -> list[Image.Image]:
         """`count` pictures in a trained size: wide ones for heroes, and where there is no preset as `wide` tells."""
         wide = wide if preset is None else preset.kind == "hero"
-        request = image_request(
-            preset, self.engine.info, prompt=subject, seed=seed, count=count, width=448 if wide else 256, height=256
-        )
-        made = self.engine.generate(request, lambda *_: None, threading.Event())
+        values = {"prompt": subject, "seed": seed, "count": count, "width": 448 if wide else 256, "height": 256}
+        if preset is None:
+            work, _ = PlainKind(self.engine).prepare(PlainRequest.model_validate(values), {})
+        elif wide:
+            work, _ = HeroKind(self.engine, Presets((), (preset,))).prepare(HeroRequest.model_validate(values), {})
+        else:
+            work, _ = AvatarKind(self.engine, Presets((preset,), ())).prepare(AvatarRequest.model_validate(values), {})
+        made = self.engine.generate(work, None, ignore, threading.Event())
         return [one.image for one in made.images]
 
     def see(self, pictures: Sequence[Image.Image]) -> list[dict[str, str]]:

@@ -18,6 +18,9 @@ ALWAYS = {
     "Referrer-Policy": "same-origin",
 }
 
+# A proxy that collects events before it passes them on (nginx does by default), or keeps them, breaks the stream.
+EVENT_STREAM = {"X-Accel-Buffering": "no", "Cache-Control": "no-store"}
+
 # Gradio sets styles on elements, and makes functions of the text of its HTML components; a script or a handler that
 # somebody's words might bring into the page needs neither, and does not run. What a form holds before it is sent has
 # data: and blob: addresses, and the recorder's scripts are blobs.
@@ -38,7 +41,8 @@ POLICY = (
 
 
 class SecurityHeaders:
-    """ASGI middleware that adds them to every answer, and to pages a Content-Security-Policy.
+    """ASGI middleware that adds them to every answer, to pages a Content-Security-Policy, and to event streams that
+    nobody on the way may hold them.
 
     A page may run the scripts of this server and those that it has inside as it leaves here, known by their SHA-256
     (CSP Level 3, section 2.3.1); `scripts` are texts of further ones that the page puts into itself.
@@ -69,7 +73,10 @@ class _Answer:
             headers = MutableHeaders(scope=message)
             for name, value in ALWAYS.items():
                 headers.setdefault(name, value)
-            if headers.get("content-type", "").startswith("text/html"):
+            kind = headers.get("content-type", "")
+            if kind.startswith("text/event-stream"):
+                headers.update(EVENT_STREAM)
+            if kind.startswith("text/html"):
                 self._start = message
                 return
         elif self._start is not None:

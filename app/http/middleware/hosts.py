@@ -1,4 +1,8 @@
-"""Who may talk to the server at all: the Host header, and pages of other sites."""
+"""Who may talk to the server at all: the Host header, and pages of other sites.
+
+Starlette's TrustedHostMiddleware refuses with a fixed plain text, which tells neither the field nor the setting, and
+the judgement of Origin needs the Host beside it; our check of the name is shorter than its answer rewritten.
+"""
 
 from __future__ import annotations
 
@@ -16,12 +20,14 @@ class SiteGuard:
     """Refuses foreign Host headers (DNS rebinding) and requests that another site's page made the browser send.
 
     A browser marks the latter with `Origin`, and where it talks to a secure address with `Sec-Fetch-Site: cross-site`
-    too; programs send neither. `hosts` are names, or `*.name` for all below one; `origins` are the pages that may call
-    from a browser, as in CORS. Our own page's origin is this server's address as the browser knows it, the Host.
+    too; programs send neither. `hosts` are names, `*.name` for all below one, or `*` for any; `origins` are the pages
+    that may call from a browser, as in CORS. Our own page's origin is this server's address as the browser knows it,
+    the Host.
     """
 
     def __init__(self, app: ASGIApp, *, hosts: tuple[str, ...], origins: tuple[str, ...]) -> None:
         self._app = app
+        self._any_host = "*" in hosts
         self._hosts = frozenset(host for host in hosts if not host.startswith("*."))
         self._suffixes = tuple(host[1:] for host in hosts if host.startswith("*."))
         self._origins = frozenset(origins)
@@ -39,7 +45,7 @@ class SiteGuard:
     def _problem(self, headers: Headers, method: str) -> dict[str, dict[str, str]] | None:
         address = headers.get("host", "")
         host = _host_name(address)
-        if host not in self._hosts and not host.endswith(self._suffixes):
+        if not (self._any_host or host in self._hosts or host.endswith(self._suffixes)):
             return _error("Host", f"Host {host!r} is not served here. Add it to STUDIO_ALLOWED_HOSTS if it should be.")
         origin = headers.get("origin")
         if origin in self._origins:

@@ -1,4 +1,8 @@
-"""How much a client may send."""
+"""How much a client may send.
+
+Starlette's RequestBodyLimitMiddleware lets a route that reads no body do its work before it refuses an announced size,
+and answers in fixed texts without the limit; it has no place to change either.
+"""
 
 from __future__ import annotations
 
@@ -17,8 +21,13 @@ class BodyTooLarge(HTTPException):
         super().__init__(413, f"The request is larger than {describe_size(max_bytes)}, the limit here: send less.")
 
 
+MAX_JSON_BYTES = 1024 * 1024
+"""Of a body that says it is JSON, which is parsed in one go, in memory. A request holds some thousand characters; files
+come in forms."""
+
+
 class BodyLimit:
-    """ASGI middleware that ends requests with a body of more than `max_bytes`.
+    """ASGI middleware that ends requests with a body of more than `max_bytes`, or of JSON more than MAX_JSON_BYTES.
 
     Bytes are counted as they come, so a chunked body or a wrong Content-Length changes nothing; an honest
     Content-Length that is too large is refused before anything is read. Whatever the app inside makes of the
@@ -33,12 +42,15 @@ class BodyLimit:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        error = BodyTooLarge(self._max_bytes)
-        announced = Headers(scope=scope).get("content-length", "")
-        if announced.isdecimal() and int(announced) > self._max_bytes:
+        headers = Headers(scope=scope)
+        is_json = headers.get("content-type", "").lower().startswith("application/json")
+        limit = min(MAX_JSON_BYTES, self._max_bytes) if is_json else self._max_bytes
+        error = BodyTooLarge(limit)
+        announced = headers.get("content-length", "")
+        if announced.isdecimal() and int(announced) > limit:
             await _refuse(error, scope, receive, send)
             return
-        request = _Counted(receive, send, error, self._max_bytes)
+        request = _Counted(receive, send, error, limit)
         try:
             await self._app(scope, request.receive, request.send)
         except BodyTooLarge:

@@ -1,55 +1,117 @@
-"""Is the studio alive, is it ready: for load balancers, existing clients and the page."""
+"""Is it alive, is it ready: for load balancers, existing clients and the page."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Literal
 
-from fastapi import APIRouter
-from fastapi.responses import JSONResponse
+from fastapi import APIRouter, Response
+from pydantic import BaseModel, Field
 
-from app.http.deps import StudioDep
-from app.jobs.lane import LaneState
-from app.work.studio import Studio
+from app.http.deps import ServiceDep
+from app.jobs.worker import WorkerState
+from app.studio import Studio
+from engines.events import Progress
 
 router = APIRouter(tags=["health"])
 
+PROBES = frozenset({"/health/live", "/health/ready"})
+"""What platforms ask without a token."""
+
+
+class Alive(BaseModel):
+    """The process answers."""
+
+    status: Literal["alive"] = "alive"
+
+
+class ModelHealth(BaseModel):
+    """A model in use."""
+
+    name: str
+    label: str
+    demo: bool
+    language: str | None = None
+
+
+class WorkerHealth(BaseModel):
+    """One device: `waiting` and `running` count jobs; `problem` says why it failed."""
+
+    name: str
+    state: WorkerState
+    waiting: int
+    running: int
+    problem: str
+    loading: Progress | None = Field(None, description="How far the model is loaded; of a download in bytes")
+
+
+class Ready(BaseModel):
+    """The state alone."""
+
+    status: Literal["healthy", "loading", "failed", "draining"]
+
+
+class Health(Ready):
+    """The state, and what it is made of. `image_model` is missing from the speech service."""
+
+    models_loaded: bool
+    model: ModelHealth | None = None
+    """The speech service's one model, under the name that its callers read."""
+    image_model: ModelHealth | None = None
+    speech_model: ModelHealth
+    active: int
+    """Jobs in work."""
+    workers: tuple[WorkerHealth, ...]
+
 
 @router.get("/health/live")
-async def live() -> dict[str, str]:
+async def live() -> Alive:
     """200 as long as the process answers; needs no token."""
-    return {"status": "alive"}
+    return Alive()
 
 
-@router.get("/health")
-@router.get("/health/ready")
-async def health(studio: StudioDep) -> JSONResponse:
+@router.get("/health/ready", responses={503: {"model": Ready}})
+async def ready(service: ServiceDep, response: Response) -> Ready:
+    """200 when every engine can work, else 503: for probes, so it tells a state and nothing else."""
+    _mark(response, service.state)
+    return Ready.model_validate({"status": service.state})
+
+
+@router.get("/health", response_model_exclude_none=True, responses={503: {"model": Health}})
+async def health(service: ServiceDep, response: Response) -> Health:
     """200 and `healthy` when every engine can work; 503 with `loading`, `failed` or `draining` otherwise."""
-    status = _status(studio)
-    body: dict[str, Any] = {
-        "status": status,
-        "models_loaded": all(lane.state is LaneState.READY for lane in studio.jobs.status()),
-        "image_model": {"name": studio.image.info.name, "demo": studio.image.info.demo},
-        "speech_model": {"name": studio.speech.info.name, "demo": studio.speech.info.demo},
-        "lanes": [
-            {
-                "name": lane.name,
-                "state": lane.state.value,
-                "waiting": lane.waiting,
-                "running": lane.running,
-                "problem": lane.problem,
-            }
-            for lane in studio.jobs.status()
-        ],
-    }
-    if status == "healthy":
-        return JSONResponse(body)
-    return JSONResponse(body, status_code=503, headers={"Retry-After": "5"})
+    workers = service.status()
+    info = service.speech.info
+    speech = ModelHealth(name=info.name, label=info.label, demo=info.demo, language=info.language)
+    image = None
+    if isinstance(service, Studio):
+        about = service.image.info
+        image = ModelHealth(name=about.name, label=about.label, demo=about.demo)
+    state = service.state
+    _mark(response, state)
+    return Health.model_validate(
+        {
+            "status": state,
+            "models_loaded": all(worker.state is WorkerState.READY for worker in workers),
+            "model": speech if image is None else None,
+            "image_model": image,
+            "speech_model": speech,
+            "active": sum(worker.running for worker in workers),
+            "workers": [
+                WorkerHealth(
+                    name=worker.name,
+                    state=worker.state,
+                    waiting=worker.waiting,
+                    running=worker.running,
+                    problem=worker.problem,
+                    loading=worker.loading,
+                )
+                for worker in workers
+            ],
+        }
+    )
 
 
-def _status(studio: Studio) -> str:
-    if studio.jobs.draining:
-        return "draining"
-    states = {lane.state for lane in studio.jobs.status()}
-    if LaneState.FAILED in states:
-        return "failed"
-    return "loading" if LaneState.LOADING in states else "healthy"
+def _mark(response: Response, state: str) -> None:
+    if state != "healthy":
+        response.status_code = 503
+        response.headers["Retry-After"] = "5"

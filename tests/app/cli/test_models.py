@@ -6,13 +6,17 @@ import hashlib
 import io
 import zipfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from app.cli import models as models_cli
 from engines.weights.download import Patience, Source
-from engines.weights.registry import RECEIPT, Model, ModelStore, Registry
+from engines.weights.hub import Hub, HubFolder
+from engines.weights.registry import Archive, Model, Registry
+from engines.weights.store import RECEIPT, ModelStore
+from tests.engines.weights.hub_server import COMMIT, serving_hub
 from tests.engines.weights.model_server import Served, serving
 
 CAPTURE = pytest.CaptureFixture[str]
@@ -37,8 +41,8 @@ def served() -> Iterator[Served]:
 def store(tmp_path: Path, served: Served) -> ModelStore:
     source = Source(served.url, len(served.content), hashlib.sha256(served.content).hexdigest())
     models = (
-        Model("tiny", "speech", "A tiny model", "MIT", "en", source, 1_000_000),
-        Model("inside", "image", "A built-in model", "MIT", "", None, 0),
+        Model("tiny", "speech", "A tiny model", "MIT", "en", Archive(source, 1_000_000)),
+        Model("inside", "image", "A built-in model", "MIT", "", None),
     )
     (tmp_path / "built-in" / "inside").mkdir(parents=True)
     (tmp_path / "built-in" / "inside" / "weights").write_bytes(bytes(1500))
@@ -93,6 +97,39 @@ def test_pull_again_says_where_it_is(store: ModelStore, served: Served, capsys: 
     assert run(store, "pull", "tiny") == 0
     assert capsys.readouterr().out == f"tiny is in {store.models_dir / 'tiny'} (MIT).\n"
     assert len(served.requests) == 1
+
+
+def test_pull_of_a_hub_model_fetches_what_it_needs_too(store: ModelStore, capsys: CAPTURE) -> None:
+    files = {"config.json": b"{}", "model.safetensors": bytes(300_000)}
+    large = HubFolder("tests/large", COMMIT, tuple(files), 1)
+    models = (
+        Model("large", "image", "A large model", "RAIL", "", large, needs=("part",)),
+        Model("part", "vae", "Its part", "MIT", "", replace(large, hub_id="tests/part")),
+    )
+    with serving_hub({"tests/large": files, "tests/part": files}) as hub:
+        of_hub = replace(store, registry=Registry(models, store.models_dir), hub=Hub(hub.url))
+        assert run(of_hub, "pull", "large") == 0
+        assert hub.fetched == [(name, None) for name in files] * 2
+    lines = capsys.readouterr().out.splitlines()
+    assert f"large is in {store.models_dir / 'large'} (RAIL)." in lines
+    assert lines[-1] == f"part is in {store.models_dir / 'part'} (MIT)."
+    assert "large: download 100% of 0.3 MB" in lines
+    assert "large: verify 100% of 0.3 MB" in lines
+    run(of_hub, "list")
+    assert capsys.readouterr().out.count("verified") == 2
+
+
+def test_a_hub_that_does_not_answer_is_one_sentence_and_exit_code_1(store: ModelStore, capsys: CAPTURE) -> None:
+    with serving_hub({}) as hub:
+        assert run(replace(store, hub=Hub(hub.url)), "pull", "owner/name") == 1
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert "'owner/name' is neither on this machine nor could it be downloaded" in said.err
+    assert said.err.count("\n") == 1
+
+
+def test_sizes_are_told_in_the_unit_that_fits() -> None:
+    assert [models_cli._size(size) for size in (1500, 6_000_000, 6_900_000_000)] == ["1.5 kB", "6.0 MB", "6.90 GB"]
 
 
 def test_pull_of_a_built_in_model_is_no_error(store: ModelStore, capsys: CAPTURE) -> None:
@@ -163,4 +200,5 @@ def test_without_a_store_the_projects_registry_is_used(tmp_path: Path, capsys: C
     assert models_cli.main(["list"], tmp_path / "models") == 0
     out = capsys.readouterr().out
     assert "vosk-demo-en" in out
+    assert "sdxl" in out
     assert "small-en" in out

@@ -10,7 +10,8 @@ import httpx
 import pytest
 
 from tests.app.conftest import Served, serve
-from tests.app.http.test_images import held, running, until
+from tests.app.http.test_images import held
+from tests.serving import until
 
 TOKEN = "a-token-of-enough-characters"
 OTHER = "another-token-long-enough-too"
@@ -74,10 +75,10 @@ def test_overload_is_503_with_retry_after(locked: Served) -> None:
 
         threads = [threading.Thread(target=generate)]
         threads[0].start()
-        until(lambda: running(locked))
+        until(lambda: locked.running())
         threads.append(threading.Thread(target=generate))
         threads[1].start()
-        until(lambda: len(locked.studio.jobs._live) == 2)
+        until(lambda: len(locked.studio.queue.unfinished()) == 2)
         refused = generate()
         assert refused.status_code == 503
         assert int(refused.headers["retry-after"]) > 0
@@ -142,8 +143,7 @@ def test_an_allowed_page_may_call(tmp_path: Path) -> None:
 
 
 def test_health_tells_loading_healthy_and_draining(tmp_path: Path) -> None:
-    from app.http.apps import create_app
-    from tests.serving import make_studio, serving, settings_in
+    from tests.serving import create_app, make_studio, serving, settings_in
     from tests.small_engines import BlobEngine, EchoSpeech
 
     image = BlobEngine()
@@ -157,7 +157,7 @@ def test_health_tells_loading_healthy_and_draining(tmp_path: Path) -> None:
         until(lambda: httpx.get(f"{url}/health").status_code == 200)
         healthy = httpx.get(f"{url}/health").json()
         assert (healthy["status"], healthy["models_loaded"]) == ("healthy", True)
-        studio.jobs.drain()
+        studio.queue.drain()
         draining = httpx.get(f"{url}/health/ready")
         assert (draining.status_code, draining.json()["status"]) == (503, "draining")
         refused = httpx.post(f"{url}/generate", json={"prompt": "x"})
@@ -170,6 +170,6 @@ def test_liveness_answers_while_a_picture_is_made(served: Served) -> None:
     with held(served):
         thread = threading.Thread(target=lambda: served.http.post("/generate", json={"prompt": "x"}))
         thread.start()
-        until(lambda: running(served))
+        until(lambda: served.running())
         assert served.http.get("/health/live").json() == {"status": "alive"}
     thread.join()

@@ -84,13 +84,13 @@ def test_other_sites_neither_frame_the_page_nor_make_it_work(served: Served) -> 
         page.wait_for_timeout(500)
         assert any("frame-ancestors" in error or "X-Frame-Options" in error for error in errors)
         assert "Carrot" not in "".join(frame.content() for frame in page.frames[1:])
-        before = len(served.studio.jobs.recent("local", "image"))
+        before = len(served.recent("avatar"))
         # Plain forms and plain fetches need no permission to be sent.
         page.evaluate(
             "url => fetch(url + '/generate', {method: 'POST', mode: 'no-cors', body: '{\"prompt\": \"x\"}'})",
             served.url,
         )
-        assert len(served.studio.jobs.recent("local", "image")) == before
+        assert len(served.recent("avatar")) == before
 
 
 def test_a_script_that_words_bring_into_the_page_does_not_run(served: Served) -> None:

@@ -10,9 +10,10 @@ import httpx
 import pytest
 
 from tests.app.conftest import Served, serve
-from tests.app.http.test_images import held, running, until
+from tests.app.http.test_images import held
 from tests.app.ui.test_endpoints import write_sound
 from tests.disks import fill, small_disk
+from tests.serving import until
 
 
 @pytest.fixture
@@ -58,7 +59,7 @@ def test_a_result_that_cannot_be_kept_fails_its_job_and_frees_its_key(cramped: S
     thread = threading.Thread(target=generate)
     with held(cramped):
         thread.start()
-        until(lambda: running(cramped))
+        until(cramped.running)
         ballast = fill(disk)
     thread.join()
     is_told(answers[0], disk)

@@ -1,57 +1,174 @@
-"""What `kill -9` may not cost: an acknowledged job."""
+"""What `kill -9` may not cost: an acknowledged job. At random moments, with a full disk, with a busy database."""
 
 from __future__ import annotations
 
+import hashlib
+import json
+import random
+import sqlite3
 import subprocess
+import threading
+import time
+from contextlib import AbstractContextManager, closing
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.app.http.test_jobs import sound
+from tests.disks import fill, small_disk
+from tests.serving import process_of, until
+
+ROUNDS = 20
+WITH_THE_PAGE = 3
+"""Rounds that start the whole studio; the page takes most of a start, and has no part in this."""
+
+STUDIO = """
 import sys
 from pathlib import Path
+from app.accounts import Accounts
+from app.http.apps import Page, create_studio
+from app.runner import listen, run
+from tests.serving import make_studio, settings_in
+from tests.small_engines import BlobEngine, EchoSpeech
 
-from app.jobs.lane import Lane
-from app.jobs.model import JobState
-from app.jobs.queue import Jobs
-from app.jobs.store.opening import open_stores
-
-ROOT = Path(__file__).parents[3]
-
-# One job that ends, one that runs for ever, one that waits; then the process kills itself without warning.
-VICTIM = """
-import asyncio, os, signal, sys, threading
-from pathlib import Path
-from app.jobs.queue import Jobs
-from app.jobs.lane import Lane
-from app.jobs.store.opening import open_stores
-
-folder = Path(sys.argv[1])
-jobs = Jobs(open_stores(folder), {"image": Lane("image", lambda: None)})
-jobs.start()
-running = threading.Event()
-done = jobs.submit("image", {}, lambda c: {"f": c.keep("1.png", "image/png", b"x").id}, owner="ann")
-asyncio.run(jobs.finished(done.id, "ann"))
-stuck = jobs.submit("image", {}, lambda c: (running.set(), threading.Event().wait())[0], owner="ann")
-waiting = jobs.submit("image", {}, lambda c: {}, owner="ann")
-running.wait()
-(folder / "uploads" / stuck.id).write_bytes(b"half")
-print(done.id, stuck.id, waiting.id, flush=True)
-os.kill(os.getpid(), signal.SIGKILL)
+settings = settings_in(Path(sys.argv[2]), port=int(sys.argv[1]))
+studio = make_studio(settings, BlobEngine(steps=8, step_seconds=0.02), EchoSpeech())
+if sys.argv[3] == "page":
+    from app.ui.page import add_page
+else:
+    def add_page(app, studio):
+        return Page((), lambda: None)
+app = create_studio(studio, Accounts(), add_page)
+listener = listen("127.0.0.1", settings.port)
+sys.exit(run(app, listener, studio.queue, drain_seconds=60, on_started=lambda: print("started", flush=True)))
 """
+PICTURE = {"width": 256, "height": 256, "preset": "none"}
 
 
-def test_a_restart_after_kill_9_knows_every_acknowledged_job(tmp_path: Path) -> None:
-    victim = subprocess.run(
-        [sys.executable, "-c", VICTIM, str(tmp_path)], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
-    )
-    assert victim.returncode == -9, victim.stderr
-    done_id, stuck_id, waiting_id = victim.stdout.split()
-    lane = Lane("image", lambda: None)
-    jobs = Jobs(open_stores(tmp_path), {"image": lane})
-    jobs.start()
-    done = jobs.get(done_id, "ann")
-    assert done.state is JobState.SUCCEEDED
-    assert jobs.file(done.files[0].id, "ann")[1] == b"x"
-    for job_id in (stuck_id, waiting_id):
-        job = jobs.get(job_id, "ann")
-        assert job.state is JobState.INTERRUPTED
-        assert job.error is not None
-        assert "Send it again" in job.error.message
-    assert list((tmp_path / "uploads").iterdir()) == []
-    jobs.close()
+def studio(folder: Path, page: str = "no page") -> AbstractContextManager[tuple[subprocess.Popen[str], str]]:
+    return process_of(STUDIO, str(folder), page)
+
+
+def picture(url: str, count: int = 1) -> str:
+    body = {"kind": "avatar", "request": {"prompt": "a red knight", "count": count, **PICTURE}}
+    answer = httpx.post(f"{url}/jobs", json=body, timeout=60)
+    assert answer.status_code == 202, answer.text
+    return str(answer.json()["job_id"])
+
+
+def recording(url: str) -> str:
+    files = {"audio": ("talk.wav", sound())}
+    answer = httpx.post(f"{url}/jobs/upload", data={"job": '{"kind": "transcription"}'}, files=files, timeout=60)
+    assert answer.status_code == 202, answer.text
+    return str(answer.json()["job_id"])
+
+
+def query(folder: Path, sql: str, *values: Any) -> list[Any]:
+    db = sqlite3.connect(folder / "jobs.db", timeout=30)
+    try:
+        return db.execute(sql, values).fetchall()
+    finally:
+        db.close()
+
+
+def acknowledged(folder: Path, ids: list[str]) -> dict[str, str]:
+    """What each job is to do, seed included, as it was stored when it was acknowledged."""
+    return {job_id: query(folder, "SELECT work FROM jobs WHERE id = ?", job_id)[0][0] for job_id in ids}
+
+
+def check_all_is_well(folder: Path, url: str, work: dict[str, str]) -> None:
+    """Each job succeeded with what was acknowledged; files are whole; nothing is left over."""
+
+    def states() -> set[str]:
+        return {httpx.get(f"{url}/jobs/{job_id}", timeout=60).json()["state"] for job_id in work}
+
+    until(lambda: not states() & {"queued", "running"}, 60)
+    for job_id, promised in work.items():
+        job = httpx.get(f"{url}/jobs/{job_id}", timeout=60).json()
+        assert job["state"] == "succeeded", job
+        if job["kind"] == "avatar":
+            wanted = json.loads(promised)
+            assert [image["seed"] for image in job["result"]["images"]] == [
+                (wanted["seed"] + number) % 2**32 for number in range(wanted["count"])
+            ]
+        else:
+            assert job["result"]["text"] == "word1 word2 word3 word4"
+        for file in job["files"]:
+            data = httpx.get(file["url"], timeout=60).content
+            assert hashlib.sha256(data).hexdigest() == file["sha256"]
+    ends = query(folder, "SELECT job_id, count(*) FROM events WHERE state = 'succeeded' GROUP BY job_id")
+    assert set(ends) == {(job_id, 1) for job_id in work}
+    assert list((folder / "uploads").iterdir()) == []
+    on_disk = {path.name for path in (folder / "files").rglob("*") if path.is_file()}
+    assert on_disk == {row[0] for row in query(folder, "SELECT DISTINCT sha256 FROM files WHERE input = 0")}
+    assert query(folder, "SELECT count(*) FROM files WHERE input = 1") == [(0,)]
+
+
+@pytest.mark.parametrize("number", range(ROUNDS))
+def test_a_kill_at_any_moment_costs_no_acknowledged_job(tmp_path: Path, number: int) -> None:
+    page = "page" if number < WITH_THE_PAGE else "no page"
+    chance = random.Random(number)
+    with studio(tmp_path, page) as (process, url):
+        ids = [picture(url, count=8), *(picture(url) for _ in range(5)), recording(url), recording(url)]
+        work = acknowledged(tmp_path, ids)
+        time.sleep(chance.uniform(0, 1.2))
+        process.kill()
+        process.wait()
+    with studio(tmp_path, page) as (_, url):
+        check_all_is_well(tmp_path, url, work)
+
+
+def test_a_kill_with_a_full_disk_costs_no_acknowledged_job(tmp_path: Path) -> None:
+    """A result that found no room may have failed its job, in words; nothing is lost, and nothing is left over."""
+    with small_disk(tmp_path, "4m"):
+        folder = tmp_path / "data"
+        with studio(folder) as (process, url):
+            work = acknowledged(folder, [picture(url), recording(url), picture(url)])
+            ballast = fill(tmp_path)
+            refused = httpx.post(f"{url}/jobs", json={"kind": "avatar", "request": {"prompt": "x"}}, timeout=60)
+            assert (refused.status_code, refused.json()["error"]["type"]) == (503, "storage_failed"), refused.text
+            assert int(refused.headers["retry-after"]) > 0
+            process.kill()
+            process.wait()
+        ballast.unlink()
+        with studio(folder) as (_, url):
+
+            def jobs() -> list[dict[str, Any]]:
+                return [httpx.get(f"{url}/jobs/{job_id}").json() for job_id in work]
+
+            until(lambda: all(job["finished_at"] for job in jobs()), 60)
+            for job in jobs():
+                assert job["state"] == "succeeded" or job["error"]["type"] == "storage_failed"
+            assert list((folder / "uploads").iterdir()) == []
+
+
+def test_a_database_that_stays_busy_is_told_and_costs_nothing(tmp_path: Path) -> None:
+    """Longer than `BUSY_SECONDS`: work that cannot be acknowledged is refused; what was acknowledged goes on."""
+    with studio(tmp_path) as (_, url):
+        work = acknowledged(tmp_path, [picture(url, count=8), picture(url), recording(url)])
+        with closing(sqlite3.connect(tmp_path / "jobs.db", isolation_level=None)) as busy:
+            busy.execute("BEGIN IMMEDIATE")
+            body = {"kind": "avatar", "request": {"prompt": "x", **PICTURE}}
+            refused = httpx.post(f"{url}/jobs", json=body, timeout=60)
+            assert (refused.status_code, refused.json()["error"]["type"]) == (503, "storage_failed"), refused.text
+            assert int(refused.headers["retry-after"]) > 0
+            assert refused.json()["error"]["message"].endswith(
+                "Another program holds it; try again when that has ended."
+            )
+        check_all_is_well(tmp_path, url, work)
+
+
+def test_a_busy_database_delays_and_costs_nothing(tmp_path: Path) -> None:
+    with studio(tmp_path) as (_, url):
+        work = acknowledged(tmp_path, [picture(url, count=8), picture(url)])
+        busy = sqlite3.connect(tmp_path / "jobs.db", isolation_level=None, check_same_thread=False)
+        busy.execute("BEGIN IMMEDIATE")
+        letting_go = threading.Timer(3.0, busy.execute, args=("ROLLBACK",))
+        letting_go.start()
+        assert httpx.get(f"{url}/health/live", timeout=5).status_code == 200
+        late = picture(url)
+        letting_go.join()
+        busy.close()
+        check_all_is_well(tmp_path, url, work | acknowledged(tmp_path, [late]))

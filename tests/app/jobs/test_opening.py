@@ -2,30 +2,59 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
 import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
 
-from app.jobs.model import Job, JobState, StorageFailed
+from app.jobs.files import Files
+from app.jobs.model import JobFile, StorageFailed
+from app.jobs.queue import Queue, Submission
+from app.jobs.states import Outcome
+from app.jobs.store.database import Database
 from app.jobs.store.opening import open_stores
+from app.work.image import PicturesResult, PlainKind, PlainRequest
 from tests.conftest import ROOT, Launched
 from tests.disks import fill, small_disk
+from tests.small_engines import BlobEngine
+
+CONTENT = b"x" * 100
+
+
+@contextmanager
+def opened(folder: Path) -> Iterator[tuple[Database, Files]]:
+    """The stores of a data folder until the block ends."""
+    with ExitStack() as stack:
+        yield open_stores(folder, stack)
+
+
+def open_and_close(folder: Path) -> None:
+    with opened(folder):
+        pass
+
+
+def queue_of(database: Database, files: Files) -> Queue:
+    return Queue(database, files, [PlainKind(BlobEngine())], capacity={"image": 1})
 
 
 def used(folder: Path) -> Path:
     """A data folder with one finished job and its file."""
-    stores = open_stores(folder)
-    file = stores.media.write("ab12", 0, "1.png", "image/png", b"x" * 100)
-    job = Job("ab12", "image", "ann", JobState.SUCCEEDED, {}, 1.0, finished_at=2.0, result={}, files=(file,))
-    stores.jobs.create(job, None, "hash")
-    stores.close()
+    with opened(folder) as stores:
+        queue = queue_of(*stores)
+        queue.submit(Submission("image", PlainRequest(prompt="x"), "ann"))
+        claim = queue.claim("image")
+        assert claim is not None
+        made = queue.write(CONTENT)
+        file = JobFile(f"{claim.job.id}-0", "1.png", "image/png", made.size, made.sha256)
+        result = PicturesResult(model="blob", model_label="Blob", demo=True, seconds=0.0, images=())
+        queue.end(claim.job, Outcome(result, ((file, made),)))
     return folder
 
 
@@ -92,7 +121,7 @@ def test_what_cannot_be_relied_on_is_refused_and_left_alone(
     spoil(folder)
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file() and path.name != "studio.lock"}
     with pytest.raises(StorageFailed) as refused:
-        open_stores(folder)
+        open_and_close(folder)
     assert said.format(folder / "files") in str(refused.value)
     assert str(refused.value).endswith(".")
     assert {path: path.read_bytes() for path in before} == before
@@ -101,17 +130,18 @@ def test_what_cannot_be_relied_on_is_refused_and_left_alone(
 def test_what_was_refused_can_be_mended_as_it_was_told(tmp_path: Path) -> None:
     no_database(tmp_path / "data")
     with pytest.raises(StorageFailed, match=r"move .*files away"):
-        open_stores(tmp_path / "data")
+        open_and_close(tmp_path / "data")
     (tmp_path / "data" / "files").rename(tmp_path / "old-files")
-    open_stores(tmp_path / "data").close()
+    open_and_close(tmp_path / "data")
 
 
 def test_two_studios_never_share_a_folder(tmp_path: Path) -> None:
-    first = open_stores(tmp_path / "data")
-    with pytest.raises(StorageFailed, match=r"in use by another studio\. Stop that one, or choose another folder"):
-        open_stores(tmp_path / "data")
-    first.close()
-    open_stores(tmp_path / "data").close()
+    with (
+        opened(tmp_path / "data"),
+        pytest.raises(StorageFailed, match=r"in use by another studio\. Stop that one, or choose another folder"),
+    ):
+        open_and_close(tmp_path / "data")
+    open_and_close(tmp_path / "data")
 
 
 @pytest.mark.parametrize("size", ["16k", "64k", "200k"])
@@ -120,7 +150,7 @@ def test_a_full_disk_is_told(tmp_path: Path, size: str) -> None:
         small_disk(tmp_path, size),
         pytest.raises(StorageFailed, match=r"The disk is full: .* Free some space"),
     ):
-        open_stores(tmp_path / "data")
+        open_and_close(tmp_path / "data")
 
 
 def test_a_disk_that_filled_up_under_old_jobs_is_told_and_costs_none(tmp_path: Path) -> None:
@@ -128,36 +158,33 @@ def test_a_disk_that_filled_up_under_old_jobs_is_told_and_costs_none(tmp_path: P
         used(tmp_path / "data")
         ballast = fill(tmp_path)
         with pytest.raises(StorageFailed, match="The disk is full"):
-            open_stores(tmp_path / "data")
+            open_and_close(tmp_path / "data")
         ballast.unlink()
-        stores = open_stores(tmp_path / "data")
-        job = stores.jobs.get("ab12")
-        assert job is not None
-        assert stores.media.path(job.id, job.files[0]).read_bytes() == b"x" * 100
-        stores.close()
+        with opened(tmp_path / "data") as stores:
+            [job] = asyncio.run(queue_of(*stores).recent("ann", "image"))
+            assert stores[1].path(job.files[0].sha256).read_bytes() == CONTENT
 
 
 def test_a_folder_that_others_could_read_is_closed_to_them(tmp_path: Path) -> None:
     folder = used(tmp_path / "data")
     for path in (folder, *folder.rglob("*")):
         path.chmod(0o755 if path.is_dir() else 0o644)
-    stores = open_stores(folder)
-    assert open_to_others(folder) == []
-    stores.close()
+    with opened(folder):
+        assert open_to_others(folder) == []
 
 
 def test_a_permissive_umask_opens_nothing(tmp_path: Path) -> None:
     folder = tmp_path / "data"
-    upload = tmp_path / "upload"
-    upload.write_bytes(b"sound")
     before = os.umask(0)
     try:
-        stores = open_stores(folder)
-        stores.media.write("ab12", 0, "1.png", "image/png", b"x")
-        stores.media.adopt_upload(upload, "ab13")
-        assert {path.name for path in folder.rglob("*")} >= {"jobs.db", "jobs.db-wal", "jobs.db-shm", "1.png", "ab13"}
-        assert open_to_others(folder) == []
-        stores.close()
+        upload = tmp_path / "upload"
+        upload.write_bytes(b"sound")
+        with opened(folder) as (_, files):
+            placed, taken = files.write(b"x"), files.take(upload)
+            files.place(placed)
+            names = {path.name for path in folder.rglob("*")}
+            assert names >= {"jobs.db", "jobs.db-wal", "jobs.db-shm", placed.sha256, taken.path.name}
+            assert open_to_others(folder) == []
     finally:
         os.umask(before)
 
@@ -165,7 +192,7 @@ def test_a_permissive_umask_opens_nothing(tmp_path: Path) -> None:
 def test_a_restored_database_is_closed_to_others(tmp_path: Path) -> None:
     folder = used(tmp_path / "data")
     (folder / "jobs.db").chmod(0o644)
-    open_stores(folder).close()
+    open_and_close(folder)
     assert open_to_others(folder) == []
 
 
@@ -185,14 +212,14 @@ def nobody() -> Iterator[None]:
 @pytest.mark.parametrize("folder", ["/usr", "/usr/made-by-nobody"])
 def test_a_folder_of_another_user_is_refused(folder: str) -> None:
     with nobody(), pytest.raises(StorageFailed, match=f"{folder} cannot be used by this user .* owner of that folder"):
-        open_stores(Path(folder))
+        open_and_close(Path(folder))
 
 
 @pytest.mark.parametrize("folder", ["/tmp", "/"])
 def test_a_folder_that_is_not_the_studios_alone_is_refused(folder: str) -> None:
     # As nobody, who could not close these to others if they were not refused.
     with nobody(), pytest.raises(StorageFailed, match=r"Choose a folder of its own with STUDIO_DATA_DIR"):
-        open_stores(Path(folder))
+        open_and_close(Path(folder))
 
 
 def test_a_database_that_another_program_holds_is_told(tmp_path: Path) -> None:
@@ -201,9 +228,9 @@ def test_a_database_that_another_program_holds_is_told(tmp_path: Path) -> None:
         other.execute("PRAGMA locking_mode=EXCLUSIVE")
         other.execute("BEGIN EXCLUSIVE")
         with pytest.raises(StorageFailed, match=r"jobs\.db is locked by another program\. Close that one"):
-            open_stores(folder)
+            open_and_close(folder)
     other.close()
-    open_stores(folder).close()
+    open_and_close(folder)
 
 
 def open_to_others(folder: Path) -> list[str]:

@@ -44,6 +44,17 @@ def start(page: Page, kind: str, prompt: str, *, count: int = 1) -> None:
     page.locator(f"#{kind}-go").click()
 
 
+def choose(page: Page, elem_id: str, option: str) -> None:
+    """Pick an option of a dropdown."""
+    page.locator(f"#{elem_id} input").click()
+    page.get_by_role("option", name=option, exact=True).click()
+
+
+def values(page: Page, *elem_ids: str) -> list[str]:
+    """What is written in these boxes."""
+    return [page.locator(f"#{elem_id}").locator("input, textarea").first.input_value() for elem_id in elem_ids]
+
+
 def pictures(page: Page, kind: str) -> list[Image.Image]:
     """The gallery's pictures, fetched as the browser fetched them."""
     found = page.locator(f"#{kind}-gallery button.thumbnail-item img")

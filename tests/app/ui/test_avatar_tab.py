@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from io import BytesIO
 from pathlib import Path
@@ -9,13 +10,29 @@ from zipfile import ZipFile
 
 import pytest
 from PIL import Image
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 from app.jobs.model import JobState
-from engines.types import ImageRequest
+from app.jobs.queue import Submission
+from app.work.image import PlainRequest
 from tests.app.conftest import Served
-from tests.app.ui.steps import corner, generate, last_job, middle, pictures, seed_of, start, toast, until_done
-from tests.small_engines import BlobEngine, disc_colour
+from tests.app.ui.picky import Picky
+from tests.app.ui.steps import (
+    choose,
+    corner,
+    generate,
+    last_job,
+    middle,
+    pictures,
+    seed_of,
+    start,
+    toast,
+    until_done,
+    values,
+)
+from tests.browser import new_profile, open_page
+from tests.serving import create_app, make_studio, serving, settings_in
+from tests.small_engines import BlobEngine, EchoSpeech, disc_colour
 
 BLUE, RED, GREEN = (0, 0, 255), (255, 0, 0), (0, 128, 0)
 
@@ -33,8 +50,8 @@ def test_the_served_file_is_the_stored_one_byte_for_byte(page: Page, served: Ser
     generate(page, "avatar", "A red knight")
     source = page.locator("#avatar-gallery button.thumbnail-item img").first.get_attribute("src")
     assert source
-    job = served.studio.jobs.recent("local", "image", 1)[0]
-    assert page.request.get(source).body() == served.studio.media.path(job.id, job.files[0]).read_bytes()
+    job = served.recent("avatar", limit=1)[0]
+    assert page.request.get(source).body() == served.studio.files.path(job.files[0].sha256).read_bytes()
 
 
 def test_several_pictures_each_with_download_and_recipe(page: Page) -> None:
@@ -73,17 +90,17 @@ def test_cancel_stops_the_job_and_the_next_one_works(page: Page, served: Served)
 
 def test_a_waiting_job_says_how_many_are_ahead_and_can_be_cancelled(page: Page, served: Served) -> None:
     served.image.gate.clear()
-    ahead = served.studio.submit_image(ImageRequest("x"), owner="somebody else")
+    ahead = served.studio.queue.submit(Submission("image", PlainRequest(prompt="x"), "somebody else"))
     start(page, "avatar", "A blue knight")
     expect(page.locator("#avatar-status")).to_contain_text("Waiting: 1 job ahead")
     page.locator("#avatar-cancel").click()
     expect(page.locator("#avatar-status")).to_contain_text("Cancelled.")
-    assert not served.studio.jobs.get(ahead.id, "somebody else").final
+    assert not served.job(ahead.id, "somebody else").final
 
 
 def test_an_empty_prompt_is_a_toast_in_plain_words(page: Page) -> None:
     page.locator("#avatar-go").click()
-    assert toast(page) == "The prompt is empty: say in a few words what the picture should show."
+    assert toast(page) == "prompt is empty: say in a few words what the picture should show."
     expect(page.locator("#avatar-go")).to_be_enabled()
 
 
@@ -92,7 +109,7 @@ def test_a_wrong_number_is_a_toast_and_markup_in_it_is_only_text(page: Page) -> 
     page.locator("#avatar-seed input").fill("<img src=x onerror=alert(1)>")
     expect(page.locator("#avatar-seed-mode label.selected")).to_have_text("Keep")
     page.locator("#avatar-go").click()
-    assert "must be a whole number, not '<img src=x onerror=alert(1)>'" in toast(page)
+    assert toast(page).startswith("seed is '<img src=x onerror=alert(1)>': send a whole number from ")
 
 
 def test_random_draws_a_new_seed_each_time_and_keep_does_not(page: Page) -> None:
@@ -145,16 +162,22 @@ def test_a_failed_job_is_a_toast_and_the_next_one_works(
     expect(page.locator("#avatar-status .problem")).to_have_text(said)
     assert "division" not in said
     expect(page.locator("#avatar-cancel")).to_be_disabled()
+    page.reload()
     generate(page, "avatar", "A red knight")
     assert corner(pictures(page, "avatar")[0]) == RED
+    # It has been told once.
+    expect(page.get_by_test_id("toast-text")).to_have_count(0)
 
 
 def test_settings_of_a_result_fill_the_form_again(page: Page) -> None:
+    """As they were typed: the preset's words and numbers do not get into the boxes."""
+    typed = {"negative": "hat", "width": "512", "height": "640", "steps": "5", "guidance": "6.5"}
     page.get_by_text("Watercolour", exact=True).click()
-    page.locator("#avatar-negative textarea").fill("hat")
     page.locator("#avatar-advanced button").first.click()
-    page.locator("#avatar-steps input").fill("5")
-    generate(page, "avatar", "A red queen", count=2)
+    for box, value in typed.items():
+        page.locator(f"#avatar-{box}").locator("input, textarea").fill(value)
+    choose(page, "avatar-sampler", "euler_a")
+    generate(page, "avatar", "A (red:1.2) queen, ", count=2)
     page.locator("#avatar-gallery button.thumbnail-item").nth(1).click()
     expect(page.locator("#avatar-recipe-box")).to_contain_text("Recipe of picture 2")
     second = seed_of(page, "avatar") + 1
@@ -163,13 +186,56 @@ def test_settings_of_a_result_fill_the_form_again(page: Page) -> None:
     page.locator("#avatar-gallery button.thumbnail-item").nth(1).click()
     expect(page.locator("#avatar-recipe-box")).to_contain_text("Recipe of picture 2")
     page.locator("#avatar-again").click()
-    expect(page.locator("#avatar-prompt textarea")).to_have_value("A red queen")
-    expect(page.locator("#avatar-negative textarea")).to_have_value("hat")
+    expect(page.locator("#avatar-prompt textarea")).to_have_value("A (red:1.2) queen, ")
+    page.locator("#avatar-advanced button").first.click()
+    assert values(page, *(f"avatar-{box}" for box in typed)) == list(typed.values())
+    assert values(page, "avatar-sampler") == ["euler_a"]
     expect(page.locator("#avatar-preset label.selected")).to_have_text("Watercolour")
     expect(page.locator("#avatar-seed-mode label.selected")).to_have_text("Keep")
     assert seed_of(page, "avatar") == second
-    generate(page, "avatar", "A red queen")
-    assert middle(pictures(page, "avatar")[0]) == disc_colour(second)
+    _again(page)
+    [picture] = pictures(page, "avatar")
+    assert middle(picture) == disc_colour(second)
+    assert (picture.width * 4, picture.height * 4) == (512, 640)
+
+
+def test_boxes_that_were_left_empty_are_empty_again(page: Page) -> None:
+    boxes = ("negative", "width", "height", "steps", "guidance")
+    page.locator("#avatar-preset").get_by_text("No preset", exact=True).click()
+    generate(page, "avatar", "A green queen")
+    page.get_by_text("Watercolour", exact=True).click()
+    page.locator("#avatar-advanced button").first.click()
+    for box, value in zip(boxes, ("hat", "512", "640", "5", "6.5"), strict=True):
+        page.locator(f"#avatar-{box}").locator("input, textarea").fill(value)
+    choose(page, "avatar-sampler", "euler_a")
+    page.locator("#avatar-again").click()
+    expect(page.locator("#avatar-preset label.selected")).to_have_text("No preset")
+    assert values(page, *(f"avatar-{box}" for box in boxes)) == [""] * 5
+    assert values(page, "avatar-sampler") == ["Model default"]
+
+
+def test_a_picture_is_seen_while_it_is_drawn(page: Page, served: Served) -> None:
+    served.image.gate.clear()
+    start(page, "avatar", "A blue knight")
+    expect(page.locator("#avatar-status")).to_contain_text("step 7 of 8")
+    preview = page.locator("#avatar-status img.preview")
+    expect(preview).to_be_visible()
+    with Image.open(BytesIO(base64.b64decode((preview.get_attribute("src") or "").partition(",")[2]))) as seen:
+        assert max(map(abs, (a - b for a, b in zip(corner(seen), BLUE, strict=True)))) < 12
+    assert preview.evaluate("img => img.complete && img.naturalWidth > 0")
+    served.image.gate.set()
+    page.locator("#avatar-status .done").wait_for()
+    expect(preview).to_have_count(0)
+
+
+def test_what_was_asked_for_and_not_used_is_said(browser: Browser, tmp_path: Path) -> None:
+    studio = make_studio(settings_in(tmp_path), Picky(), EchoSpeech())
+    with serving(create_app(studio)) as url:
+        page, watch = open_page(new_profile(browser), url)
+        generate(page, "avatar", "A <lora:hat:1> knight")
+        expect(page.locator("#avatar-status .warning")).to_have_text("<lora:hat:1> is not known here and was not used.")
+        page.context.close()
+    assert watch.problems == []
 
 
 def test_a_reload_finds_the_running_job_again(page: Page, served: Served) -> None:
@@ -196,7 +262,7 @@ def test_a_closed_page_does_not_lose_the_result(page: Page, served: Served) -> N
     page.locator("#avatar-recent button.thumbnail-item").first.click()
     page.locator("#avatar-status .done").wait_for()
     assert corner(pictures(page, "avatar")[0]) == GREEN
-    assert served.studio.jobs.recent("local", "image", 1)[0].state is JobState.SUCCEEDED
+    assert served.recent("avatar", limit=1)[0].state is JobState.SUCCEEDED
 
 
 def test_a_photo_is_where_the_picture_starts(page: Page, tmp_path: Path) -> None:
@@ -215,4 +281,4 @@ def test_a_text_as_photo_is_a_toast_in_plain_words(page: Page) -> None:
     page.locator("#avatar-photo input[type=file]").first.set_input_files(text)  # type: ignore[arg-type]
     expect(page.locator("#avatar-strength")).to_be_visible()
     start(page, "avatar", "A knight")
-    assert toast(page).startswith("init_image (18 bytes) is not a PNG, JPEG or WebP picture")
+    assert toast(page).startswith("photo (18 bytes) is not a PNG, JPEG or WebP picture")

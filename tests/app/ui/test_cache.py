@@ -36,7 +36,7 @@ def test_a_copy_is_as_old_as_the_copying(tmp_path: Path) -> None:
     assert shown.exists()
 
 
-def test_the_cache_is_private_and_owners_cannot_be_told_from_it(tmp_path: Path) -> None:
+def test_the_cache_is_private_and_accounts_cannot_be_told_from_it(tmp_path: Path) -> None:
     cache = FileCache(tmp_path / "a" / "cache")
     folder = cache.folder("ann@example.com")
     assert folder.stat().st_mode & 0o777 == folder.parent.stat().st_mode & 0o777 == 0o700

@@ -110,25 +110,28 @@ def test_a_running_job_is_cancelled_by_its_id(served: Served, tmp_path: Path) ->
 
 SENTENCES = {
     "an unknown preset": "No avatar preset 'nope'. Available: studio-portrait, ",
-    "count 9": "count is 9; give 1 to 8.",
-    "count in words": "count must be a whole number, not 'two'.",
-    "seed abc": "seed must be a whole number, not 'abc'.",
-    "seed true": "seed must be a whole number, not True.",
-    "an empty prompt": "The prompt is empty",
-    "a list for a prompt": "prompt must be text, not ['x'].",
-    "null bytes": "The prompt holds a null character.",
-    "a 10 kB prompt": "The prompt with the words of preset 'studio-portrait' is ",
-    "a text as photo": "init_image (33 bytes) is not a PNG, JPEG or WebP picture",
+    "count 9": "count is 9: send a whole number from 1 to 8.",
+    "count in words": "count is 'two': send a whole number from 1 to 8.",
+    "seed abc": "seed is 'abc': send a whole number from -1 to 4294967295.",
+    "seed true": "seed is True: send a whole number from -1 to 4294967295.",
+    "an empty prompt": "prompt is empty: say in a few words what the picture should show.",
+    "a list for a prompt": "prompt is ['x']: send text of at most 4000 characters.",
+    "null bytes": "prompt has a null character at position 1: remove it.",
+    "a 10 kB prompt": "prompt has 10000 characters: shorten it to 4000 or fewer.",
+    "a text as photo": "photo (33 bytes) is not a PNG, JPEG or WebP picture",
     "a file of the server as photo": "photo must be an uploaded file",
-    "a strength in words": "photo_strength must be a number, not 'low'.",
-    "an unknown aspect": "No aspect '5:17'.",
+    "a strength in words": "photo_strength is 'low': send a number above 0 and up to 1.",
+    "a strength in words and no photo": "photo_strength is 'low': send a number above 0 and up to 1.",
+    "a title that is a number": "title is 7: send text of at most 4000 characters.",
+    "a language that is a number": "language is 7: send text of at most 64 characters.",
+    "an unknown aspect": "aspect is '5:17'.",
     "a hero of nothing": "Give a prompt, or the title or summary of a post",
     "a text as audio": "This file cannot be read as sound.",
     "a file of the server as audio": "audio must be an uploaded file",
     "no audio": "audio is missing: upload a file",
     "an unknown language": "This model has no language 'xx'.",
     "an unknown job": "There is no job 'nope'.",
-    "a number for a job": "job_id must be text, not 7.",
+    "a number for a job": "job_id is 7: send text.",
 }
 
 
@@ -136,7 +139,7 @@ def test_every_bad_call_gets_a_plain_sentence(served: Served, tmp_path: Path) ->
     answers = call("bad", served, tmp_path)
     assert answers.keys() == SENTENCES.keys()
     for kind, beginning in SENTENCES.items():
-        assert answers[kind].startswith(beginning), kind
+        assert answers[kind].startswith(beginning), (kind, answers[kind])
 
 
 def test_names_order_types_and_defaults_are_as_promised(served: Served, tmp_path: Path) -> None:

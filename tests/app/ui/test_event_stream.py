@@ -9,10 +9,9 @@ from threading import Event
 from playwright.sync_api import BrowserContext
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.http.apps import create_app
 from tests.app.ui.steps import corner, pictures, start, until_done
 from tests.browser import open_page
-from tests.serving import make_studio, serving, settings_in
+from tests.serving import create_app, make_studio, serving, settings_in
 from tests.small_engines import BlobEngine, EchoSpeech
 
 

@@ -20,7 +20,10 @@ from app.ui.blocks import build_blocks
 from app.ui.cache import gradio_cache
 from tests.app.conftest import Served
 from tests.app.ui.caller import Caller, events, file_data
+from tests.app.ui.picky import Picky
 from tests.app.ui.test_endpoints import write_sound
+from tests.serving import create_app, make_studio, serving, settings_in
+from tests.small_engines import EchoSpeech
 
 
 @pytest.fixture
@@ -156,7 +159,7 @@ def test_the_check_does_not_lean_on_gradios_own(served: Served, tmp_path: Path) 
     assert blocks.has_launched
     blocks.has_launched = False
     [endpoint] = [fn for fn in blocks.fns.values() if fn.api_name == "transcribe"]
-    request = SimpleNamespace(request=SimpleNamespace(state=SimpleNamespace(owner="ann")))
+    request = SimpleNamespace(request=SimpleNamespace(state=SimpleNamespace(account="ann")))
     secret = file_data(str(write_sound(tmp_path)))
 
     def process() -> None:
@@ -199,14 +202,30 @@ def test_values_go_by_name_too(caller: Caller) -> None:
         ("transcribe", [], "audio is missing: /transcribe needs it."),
         ("avatar", ["x"] * 9, "/avatar takes 7 values (prompt, preset, "),
         ("presets", ["x"], "/presets takes no values, and 1 were sent."),
-        ("avatar", ["x", "none", "", "seven"], "seed must be a whole number, not 'seven'."),
-        ("avatar", [{"a": 1}], "prompt must be text, not {'a': 1}."),
+        ("avatar", ["x", "none", "", "seven"], "seed is 'seven': send a whole number from -1 to 4294967295."),
+        ("avatar", [{"a": 1}], "prompt is {'a': 1}: send text of at most 4000 characters."),
     ],
 )
 def test_a_wrong_call_gets_a_sentence(caller: Caller, endpoint: str, values: list[Any], said: str) -> None:
     kind, answer = caller.call(endpoint, *values)
     assert kind == "error"
     assert answer["error"].startswith(said)
+
+
+def test_what_was_sent_and_is_not_used_is_among_the_details(tmp_path: Path) -> None:
+    studio = make_studio(settings_in(tmp_path), Picky(), EchoSpeech())
+    with serving(create_app(studio)) as url:
+        served = Served(url, studio, Picky(), EchoSpeech())
+        with served.http:
+            caller = Caller(served)
+            said = [{"field": "prompt", "message": "<lora:hat:1> is not known here and was not used."}]
+            for endpoint in ("avatar", "hero"):
+                started = caller.start(endpoint, ["a red fox <lora:hat:1>"])
+                told = list(events(caller.get(f"/gradio_api/call/{endpoint}/{started}")))
+                assert [details["warnings"] for _, (_, details) in told] == [said] * len(told)
+                assert caller.call("job", told[-1][1][1]["job_id"])[1][1]["warnings"] == said
+            _, (_, details) = caller.call("avatar", "a red fox")
+            assert details["warnings"] == []
 
 
 def test_an_unknown_name_gets_a_sentence(caller: Caller) -> None:

@@ -15,8 +15,9 @@ from gradio.routes import App
 from app.jobs.model import JobState
 from app.ui.cache import gradio_cache
 from tests.app.conftest import Served, serve
-from tests.app.http.test_images import held, until
+from tests.app.http.test_images import held
 from tests.app.ui.caller import Caller, events, file_data
+from tests.serving import until
 
 ANN, BOB = "the-token-of-ann-long-enough", "the-token-of-bob-long-enough"
 
@@ -159,7 +160,7 @@ def test_a_session_is_another_one_for_another_caller(ann: Caller, bob: Caller) -
 def test_nobody_cancels_another_callers_event(locked: Served, ann: Caller, bob: Caller) -> None:
     with held(locked):
         event = ann.start("avatar", ["a green fox"], session="anns")
-        until(lambda: locked.studio.jobs.status()[0].running == 1)
+        until(locked.running)
         cancel = {"event_id": event, "fn_index": 0, "session_hash": "anns"}
         assert bob.post("/gradio_api/cancel", json=cancel).json() == {"success": True}
         assert bob.post("/gradio_api/reset", json={"event_id": event}).json() == {"success": True}
@@ -170,7 +171,7 @@ def test_nobody_cancels_another_callers_event(locked: Served, ann: Caller, bob: 
 def test_who_started_an_event_may_cancel_it(locked: Served, ann: Caller) -> None:
     with held(locked):
         event = ann.start("avatar", ["a blue fox"], session="mine")
-        until(lambda: locked.studio.jobs.status()[0].running == 1)
+        until(locked.running)
         read: list[str] = []
         reader = threading.Thread(
             target=lambda: read.append(ann.get("/gradio_api/queue/data", params={"session_hash": "mine"}).text)

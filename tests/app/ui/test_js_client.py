@@ -49,8 +49,8 @@ def test_pictures_text_and_a_refusal(program: Path, served: Served, tmp_path: Pa
     assert text == "word1 word2"
     assert [word["word"] for word in words] == text.split()
     assert served.http.get(captions[1]["url"]).text.startswith("WEBVTT")
-    assert served.studio.jobs.get(job_id, "local").state is JobState.SUCCEEDED
-    assert answer["refused"] == "count is 9; give 1 to 8."
+    assert served.job(job_id).state is JobState.SUCCEEDED
+    assert answer["refused"] == "count is 9: send a whole number from 1 to 8."
 
 
 def test_a_running_job_is_cancelled_by_its_id(program: Path, served: Served) -> None:

@@ -8,11 +8,10 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from app.http.apps import create_app
 from tests.app.conftest import Served
 from tests.app.ui.steps import open_tab
 from tests.browser import PHONE, new_profile, open_page
-from tests.serving import make_studio, serving, settings_in
+from tests.serving import create_app, make_studio, serving, settings_in
 from tests.small_engines import BlobEngine, EchoSpeech
 
 
@@ -30,7 +29,7 @@ def test_a_loading_model_is_shown_until_it_is_ready(browser: Browser, tmp_path: 
     with serving(create_app(studio)) as url:
         page, watch = open_page(new_profile(browser), url)
         light = page.locator(".light", has_text="Images")
-        expect(light).to_contain_text("loading")
+        expect(light).to_contain_text("download 25%")
         image.load_gate.set()
         expect(light).to_contain_text("ready")
         page.context.close()

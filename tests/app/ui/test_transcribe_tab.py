@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import BrowserContext, Page, Playwright, expect
 
-from app.http.apps import create_app
 from app.ui.transcript_view import NO_SPEECH
 from engines.speech.vosk_engine import VoskEngine
 from tests.app.conftest import Served
 from tests.app.ui.steps import last_job, open_tab, toast, until_done
+from tests.app.ui.test_endpoints import write_sound
 from tests.browser import chromium, microphone_flags, new_profile, open_page
-from tests.serving import make_studio, serving, settings_in
+from tests.serving import create_app, make_studio, serving, settings_in
 from tests.small_engines import BlobEngine
 
 ROOT = Path(__file__).parents[3]
@@ -131,6 +131,23 @@ def test_cancel_stops_a_transcription(page: Page, served: Served) -> None:
     page.locator("#transcribe-cancel").click()
     expect(page.locator("#transcribe-status")).to_contain_text("Cancelled.")
     expect(page.locator("#transcribe-go")).to_be_enabled()
+
+
+def test_the_text_grows_while_it_is_heard(page: Page, served: Served, tmp_path: Path) -> None:
+    served.speech.gate.clear()
+    open_tab(page, "Transcribe")
+    page.locator("#transcribe-file input[type=file]").set_input_files(write_sound(tmp_path))
+    page.locator("#transcribe-file").get_by_text(".wav").first.wait_for()
+    page.locator("#transcribe-go").click()
+    expect(page.locator("#transcribe-text textarea")).to_have_value("word1 word2")
+    expect(page.locator("#transcribe-status .running")).to_be_visible()
+    assert served.running()
+    page.reload()
+    open_tab(page, "Transcribe")
+    expect(page.locator("#transcribe-text textarea")).to_have_value("word1 word2")
+    served.speech.gate.set()
+    page.locator("#transcribe-status .done").wait_for()
+    expect(page.locator("#transcribe-text textarea")).to_have_value("word1 word2")
 
 
 def test_the_page_says_where_recording_does_not_work(page: Page) -> None:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from app.presets import ASPECTS, Preset
-from app.work.recipes import hero_prompt, image_request
+from app.presets import ASPECTS, Preset, Presets
+from app.work.image import PictureWork, PlainKind, PlainRequest
+from app.work.presets import HeroKind, HeroRequest, hero_prompt
 from engines.errors import InvalidRequest
-from engines.types import MAX_PROMPT_CHARS, ImageModelInfo, ImageRequest
+from engines.requests import MAX_PROMPT_CHARS, parse
+from engines.results import ImageModelInfo
+from tests.small_engines import BlobEngine
 
 SDXL = ImageModelInfo(
     name="sdxl",
@@ -23,7 +25,7 @@ SDXL = ImageModelInfo(
     num_inference_steps=25,
     guidance_scale=7.0,
     sampler="euler",
-    samplers=("euler", "heun"),
+    samplers=("euler", "heun", "dpmpp_2m_karras"),
     own_recipe=False,
     max_pixels=2**22,
 )
@@ -45,12 +47,31 @@ PRESET = Preset(
 )
 
 
-def request(preset: Preset | None = PRESET, info: ImageModelInfo = SDXL, /, **given: Any) -> ImageRequest:
-    return image_request(preset, info, **{"prompt": "a cat", **given})
+class Knowing(BlobEngine):
+    """A small engine that says of itself what it is told to."""
+
+    told: ImageModelInfo = SDXL
+
+    @property
+    def info(self) -> ImageModelInfo:
+        return self.told
+
+
+def request(preset: Preset | None = PRESET, info: ImageModelInfo = SDXL, /, **given: Any) -> PictureWork:
+    """What a hero's request with these values comes to."""
+    engine = Knowing()
+    engine.told = info
+    values = {"prompt": "a cat", "seed": 7, **given}
+    if preset is None:
+        values["preset"] = "none"
+    kind = HeroKind(engine, Presets((), (preset or PRESET,)))
+    return kind.prepare(parse(HeroRequest, values), {})[0]
 
 
 def test_the_preset_decides_what_was_not_given() -> None:
-    assert request() == ImageRequest(
+    assert request() == PictureWork(
+        seed=7,
+        preset="look",
         prompt="photo of a cat, mountains",
         negative_prompt="blurry, text",
         width=1344,
@@ -62,15 +83,13 @@ def test_the_preset_decides_what_was_not_given() -> None:
 
 
 GIVEN: dict[str, Any] = {
-    "seed": 7,
+    "seed": 8,
     "count": 3,
     "width": 512,
     "height": 640,
-    "num_inference_steps": 0,
+    "num_inference_steps": 1,
     "guidance_scale": 1.0,
     "sampler": "heun",
-    "init_image": Path("photo.png"),
-    "strength": 0.3,
 }
 
 
@@ -79,7 +98,17 @@ GIVEN: dict[str, Any] = {
 @pytest.mark.parametrize("name", GIVEN)
 def test_what_was_given_comes_first_and_alone(info: ImageModelInfo, preset: Preset | None, name: str) -> None:
     plain = request(preset, info)
-    assert request(preset, info, **{name: GIVEN[name]}) == replace(plain, **{name: GIVEN[name]})
+    assert request(preset, info, **{name: GIVEN[name]}) == plain.model_copy(update={name: GIVEN[name]})
+
+
+def test_a_random_seed_is_drawn_before_anything_runs() -> None:
+    seeds = {request(seed=-1).seed for _ in range(20)}
+    assert len(seeds) > 15
+
+
+def test_the_kind_without_presets_takes_the_words_as_they_are() -> None:
+    work, _ = PlainKind(BlobEngine()).prepare(PlainRequest(prompt=" a cat ", seed=7, width=512), {})
+    assert work == PictureWork(prompt=" a cat ", seed=7, width=512)
 
 
 def test_a_model_with_its_own_recipe_keeps_it_and_takes_the_presets_words_and_size() -> None:
@@ -90,7 +119,9 @@ def test_a_model_with_its_own_recipe_keeps_it_and_takes_the_presets_words_and_si
 
 
 def test_without_a_preset_the_words_are_the_users_and_the_rest_the_models() -> None:
-    assert request(None, prompt=" a cat ", negative_prompt="dog") == ImageRequest(prompt="a cat", negative_prompt="dog")
+    assert request(None, prompt=" a cat ", negative_prompt="dog") == PictureWork(
+        prompt="a cat", negative_prompt="dog", seed=7
+    )
 
 
 @pytest.mark.parametrize(
@@ -117,9 +148,9 @@ def test_an_aspect_is_a_size(aspect: str) -> None:
     assert (made.width, made.height) == ASPECTS[aspect]
 
 
-@pytest.mark.parametrize("aspect", ["16:10", "", "9x16", "1:" + "9" * 500])
+@pytest.mark.parametrize("aspect", ["16:10", "9x16", "1:" + "9" * 500])
 def test_an_unknown_aspect_is_refused_with_what_there_is(aspect: str) -> None:
-    with pytest.raises(InvalidRequest, match="Available: 21:9, 16:9, 3:2") as caught:
+    with pytest.raises(InvalidRequest, match="Send one of 21:9, 16:9, 3:2") as caught:
         request(aspect=aspect)
     assert caught.value.field == "aspect"
     assert len(str(caught.value)) < 300
@@ -134,8 +165,8 @@ def test_an_aspect_and_a_size_contradict_each_other(size: dict[str, int]) -> Non
 
 @pytest.mark.parametrize("prompt", ["", " ", "\n\t", "\u3000"])
 @pytest.mark.parametrize("preset", [PRESET, None], ids=["preset", "no preset"])
-def test_a_blank_prompt_is_refused(preset: Preset | None, prompt: str) -> None:
-    with pytest.raises(InvalidRequest, match="prompt is empty") as caught:
+def test_a_blank_prompt_of_a_post_that_says_nothing_is_refused(preset: Preset | None, prompt: str) -> None:
+    with pytest.raises(InvalidRequest, match="Give a prompt, or the title") as caught:
         request(preset, prompt=prompt)
     assert caught.value.field == "prompt"
 

@@ -14,9 +14,11 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from engines import events
+from engines.requests import ImageRequest
+from engines.results import ImageResult
 from engines.sdxl.engine import SdxlEngine
 from engines.sdxl.quiet import be_quiet
-from engines.types import ImageRequest, ImageResult, Progress
 
 Pixels = NDArray[np.int16]
 Generate = Callable[..., ImageResult]
@@ -24,7 +26,8 @@ Generate = Callable[..., ImageResult]
 
 def request(prompt: str = "a red cat", **fields: Any) -> ImageRequest:
     """A request that the small models answer in a tenth of a second."""
-    return ImageRequest(prompt, **{"width": 64, "height": 64, "num_inference_steps": 3, "seed": 1, **fields})
+    small = {"width": 64, "height": 64, "num_inference_steps": 3, "seed": 1}
+    return ImageRequest(prompt=prompt, **{**small, **fields})
 
 
 def pixels(result: ImageResult, index: int = 0) -> Pixels:
@@ -45,7 +48,7 @@ def png(width: int = 96, height: int = 64, mode: str = "RGB") -> bytes:
 
 @pytest.fixture
 def photo(tmp_path: Path) -> Path:
-    """`png()` as the file that a request names."""
+    """`png()` as a file."""
     path = tmp_path / "photo.png"
     path.write_bytes(png())
     return path
@@ -81,27 +84,33 @@ def sketch_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def engine(model_folder: Path) -> Iterator[SdxlEngine]:
+def one_thread() -> Iterator[None]:
+    """So small a model only waits for a second one."""
     import torch
 
     threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # so small a model only waits for a second thread
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="session")
+def engine(model_folder: Path, one_thread: None) -> Iterator[SdxlEngine]:
     engine = SdxlEngine(model_folder, "cpu")
     engine.load()
     yield engine
     engine.close()
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="session")
 def generate(engine: SdxlEngine) -> Generate:
     """Run `request(...)` on the small model."""
 
-    def run(prompt: str = "a red cat", **fields: Any) -> ImageResult:
-        return engine.generate(request(prompt, **fields), ignore, Event())
+    def run(prompt: str = "a red cat", photo: Path | None = None, **fields: Any) -> ImageResult:
+        return engine.generate(request(prompt, **fields), photo, ignore, Event())
 
     return run
 
 
-def ignore(progress: Progress) -> None:
-    """For tests that do not look at progress."""
+def ignore(event: events.Event) -> None:
+    """For tests that do not look at events."""

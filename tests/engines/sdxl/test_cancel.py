@@ -11,9 +11,11 @@ from typing import Any
 
 import pytest
 
+from engines import events
 from engines.errors import Cancelled, OutOfMemory
+from engines.events import OnEvent, Progress
+from engines.requests import ImageRequest
 from engines.sdxl.engine import SdxlEngine
-from engines.types import ImageRequest, Progress
 from tests.engines.sdxl.conftest import Generate, difference, ignore, pixels, request
 
 
@@ -51,13 +53,18 @@ def test_progress_grows_to_one(engine: SdxlEngine, fields: dict[str, Any], stage
 
 
 def test_progress_from_a_photo_grows_to_one(engine: SdxlEngine, photo: Path) -> None:
-    half = request(init_image=photo, strength=0.5, num_inference_steps=4)
-    check_progress(engine, half, {"encode": 1, "denoise": 2, "decode": 1})
+    half = request(photo_strength=0.5, num_inference_steps=4)
+    check_progress(engine, half, {"encode": 1, "denoise": 2, "decode": 1}, photo)
 
 
-def check_progress(engine: SdxlEngine, asked: ImageRequest, stages: dict[str, int]) -> None:
+def keep(seen: list[Progress]) -> OnEvent:
+    """Keeps the progress among the events."""
+    return lambda event: seen.append(event) if isinstance(event, Progress) else None
+
+
+def check_progress(engine: SdxlEngine, asked: ImageRequest, stages: dict[str, int], photo: Path | None = None) -> None:
     seen: list[Progress] = []
-    engine.generate(asked, seen.append, Event())
+    engine.generate(asked, photo, keep(seen), Event())
     fractions = [progress.fraction for progress in seen]
     assert fractions == sorted(set(fractions))
     assert fractions[-1] == 1.0
@@ -69,7 +76,7 @@ def check_progress(engine: SdxlEngine, asked: ImageRequest, stages: dict[str, in
 def test_progress_over_several_batches(engine: SdxlEngine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("engines.sdxl.generate.BATCH_PIXELS", 64 * 64)
     seen: list[Progress] = []
-    engine.generate(request(count=2), seen.append, Event())
+    engine.generate(request(count=2), None, keep(seen), Event())
     assert [(p.step, p.total) for p in seen if p.stage == "denoise"] == [(i, 6) for i in range(1, 7)]
     assert [p.fraction for p in seen] == sorted({p.fraction for p in seen})
 
@@ -84,7 +91,7 @@ def test_cancel_stops_at_the_step_in_which_it_came(engine: SdxlEngine, generate:
             cancel.set()
 
     with before_each_unet_call(cancel_in_second_step), pytest.raises(Cancelled):
-        engine.generate(request(num_inference_steps=50), ignore, cancel)
+        engine.generate(request(num_inference_steps=50), None, ignore, cancel)
     assert unet_calls == [1, 2]
     assert difference(pixels(generate()), expected) == 0
 
@@ -93,7 +100,7 @@ def test_cancel_from_another_thread(engine: SdxlEngine) -> None:
     cancel = Event()
     threading.Timer(0.2, cancel.set).start()
     with pytest.raises(Cancelled):
-        engine.generate(request(num_inference_steps=150, count=8), ignore, cancel)
+        engine.generate(request(num_inference_steps=150, count=8), None, ignore, cancel)
 
 
 @pytest.mark.parametrize("stage", ["encode", "denoise", "decode"])
@@ -101,13 +108,14 @@ def test_cancel_in_any_stage(engine: SdxlEngine, generate: Generate, stage: str)
     cancel = Event()
     seen: list[Progress] = []
 
-    def cancel_in_stage(progress: Progress) -> None:
-        seen.append(progress)
-        if progress.stage == stage:
-            cancel.set()
+    def cancel_in_stage(event: events.Event) -> None:
+        if isinstance(event, Progress):
+            seen.append(event)
+            if event.stage == stage:
+                cancel.set()
 
     with pytest.raises(Cancelled):
-        engine.generate(request(count=2), cancel_in_stage, cancel)
+        engine.generate(request(count=2), None, cancel_in_stage, cancel)
     assert [p.stage for p in seen].count(stage) == 1
     assert generate().images
 
@@ -115,9 +123,9 @@ def test_cancel_in_any_stage(engine: SdxlEngine, generate: Generate, stage: str)
 def test_a_job_that_is_cancelled_before_it_starts_does_nothing(engine: SdxlEngine) -> None:
     cancel = Event()
     cancel.set()
-    seen: list[Progress] = []
+    seen: list[events.Event] = []
     with pytest.raises(Cancelled):
-        engine.generate(request(), seen.append, cancel)
+        engine.generate(request(), None, seen.append, cancel)
     assert seen == []
 
 
@@ -130,7 +138,7 @@ def test_a_cancel_that_came_with_the_words_spares_the_photo(engine: SdxlEngine, 
     handle = register_module_forward_pre_hook(lambda *_: cancel.set())
     try:
         with pytest.raises(Cancelled):
-            engine.generate(request(init_image=photo), ignore, cancel)
+            engine.generate(request(), photo, ignore, cancel)
     finally:
         handle.remove()
 
@@ -156,7 +164,7 @@ def test_out_of_memory_is_told_and_the_next_job_succeeds(engine: SdxlEngine, gen
         before_each_unet_call(fail),
         pytest.raises(OutOfMemory, match="64 x 64 pixels: choose a smaller size or fewer"),
     ):
-        engine.generate(request(count=2), ignore, Event())
+        engine.generate(request(count=2), None, ignore, Event())
     assert difference(pixels(generate()), expected) == 0
 
 
@@ -165,7 +173,7 @@ def test_other_errors_are_not_taken_for_missing_memory(engine: SdxlEngine) -> No
         raise RuntimeError("shapes do not fit")
 
     with before_each_unet_call(fail), pytest.raises(RuntimeError, match="shapes do not fit"):
-        engine.generate(request(), ignore, Event())
+        engine.generate(request(), None, ignore, Event())
 
 
 def test_a_failed_job_frees_its_tensors(engine: SdxlEngine, model_folder: Path) -> None:
@@ -180,8 +188,8 @@ def test_a_failed_job_frees_its_tensors(engine: SdxlEngine, model_folder: Path) 
     def fail(call: int) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory.")
 
-    engine.generate(request(), ignore, Event())
+    engine.generate(request(), None, ignore, Event())
     before = tensors()
     with before_each_unet_call(fail), pytest.raises(OutOfMemory):
-        engine.generate(request(), ignore, Event())
+        engine.generate(request(), None, ignore, Event())
     assert tensors() <= before

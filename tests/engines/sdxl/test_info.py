@@ -107,20 +107,19 @@ def test_without_studio_json_a_model_is_sdxl(model: str, name: str) -> None:
 
 def test_a_gpu_makes_larger_pictures() -> None:
     assert SdxlEngine("a/b", "cpu").info.max_pixels == 1536 * 1024
-    assert SdxlEngine("a/b", "cuda").info.max_pixels == 2048 * 2048
-    assert SdxlEngine("a/b", "cuda").info.device == "cuda:0"
+    assert SdxlEngine("a/b", "cuda:0").info.max_pixels == 2048 * 2048
+    assert SdxlEngine("a/b", "cuda:0").info.device == "cuda:0"
 
 
 def test_info_and_check_import_no_torch() -> None:
-    """The page must be up before torch is; and a machine without an NVIDIA driver is known to have none without it."""
+    """The page must be up before torch is; and a machine without a GPU driver is known to have no GPU without it."""
     program = (
         "import sys\n"
-        "from engines.sdxl import device\n"
-        "device._accelerator_possible = lambda: False\n"
+        "from engines.devices import find_device\n"
         "from engines.sdxl.engine import SdxlEngine\n"
-        "from engines.types import ImageRequest\n"
-        "engine = SdxlEngine('a/b')\n"
-        "engine.check(ImageRequest('a cat'))\n"
+        "from engines.requests import ImageRequest\n"
+        "engine = SdxlEngine('a/b', find_device('auto', possible=lambda: False).name)\n"
+        "engine.check(ImageRequest(prompt='a cat', seed=1), None)\n"
         "assert engine.info.device == 'cpu'\n"
         "heavy = {'torch', 'diffusers', 'transformers', 'compel', 'numpy', 'pyparsing'} & set(sys.modules)\n"
         "assert not heavy, heavy\n"

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from engines.errors import InvalidRequest, ModelInvalid, ModelMissing, OutOfMemory
+from engines.events import Progress
 from engines.sdxl.engine import SdxlEngine
 from tests.engines.sdxl.conftest import Generate, difference, ignore, pixels, request
 
@@ -35,7 +36,7 @@ def checkpoint(model_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> 
 
 def test_a_folder_loads_without_a_word(model_folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
     engine = SdxlEngine(model_folder, "cpu")
-    engine.generate(request("word " * 100), ignore, Event())
+    engine.generate(request("word " * 100), None, ignore, Event())
     assert capfd.readouterr() == ("", "")
 
 
@@ -47,14 +48,14 @@ def test_a_folder_in_half_precision_runs_in_full_on_the_cpu(
 
     half = StableDiffusionXLPipeline.from_pretrained(model_folder, dtype=torch.float16)
     half.save_pretrained(tmp_path / "half", variant="fp16", safe_serialization=True)
-    result = SdxlEngine(tmp_path / "half", "cpu").generate(request(), ignore, Event())
+    result = SdxlEngine(tmp_path / "half", "cpu").generate(request(), None, ignore, Event())
     assert difference(pixels(result), pixels(generate())) <= 10
 
 
 def test_a_single_file_gives_the_folders_picture(checkpoint: Path, generate: Generate) -> None:
     engine = SdxlEngine(checkpoint, "cpu")
     assert engine.info.name == "tiny"
-    assert difference(pixels(engine.generate(request(), ignore, Event())), pixels(generate())) == 0
+    assert difference(pixels(engine.generate(request(), None, ignore, Event())), pixels(generate())) == 0
 
 
 def test_a_single_file_without_its_configuration_offline(checkpoint: Path, tmp_path: Path) -> None:
@@ -166,6 +167,51 @@ def test_a_model_that_is_not_here(model: str | Path) -> None:
         SdxlEngine(model, "cpu", offline=True).load()
 
 
+@pytest.mark.parametrize(
+    ("file", "ending"),
+    [
+        ("unet/diffusion_pytorch_model.safetensors", "conv_in.bias"),
+        ("vae/diffusion_pytorch_model.safetensors", "post_quant_conv.weight"),
+        ("text_encoder/model.safetensors", "final_layer_norm.weight"),
+        ("text_encoder_2/model.safetensors", "text_projection.weight"),
+    ],
+)
+def test_a_folder_that_lacks_a_tensor_is_refused(copy: Path, file: str, ending: str) -> None:
+    """The libraries would make it up, at random, without a word."""
+    from safetensors.torch import load_file, save_file
+
+    tensors = load_file(copy / file)
+    (lost,) = (name for name in tensors if name.endswith(ending))
+    del tensors[lost]
+    save_file(tensors, copy / file, {"format": "pt"})
+    part = file.split("/")[0]
+    with pytest.raises(
+        ModelInvalid, match=rf"{copy} lacks {part}'s \S*{ending}: the model is incomplete, get it again"
+    ):
+        SdxlEngine(copy, "cpu").load()
+
+
+def test_weights_under_the_names_that_older_libraries_wrote_are_complete(copy: Path, generate: Generate) -> None:
+    """As in SDXL base's own files: a prefix, and position ids, which are no weights."""
+    import torch
+    from safetensors.torch import load_file, save_file
+
+    file = copy / "text_encoder" / "model.safetensors"
+    tensors = {f"text_model.{name.removeprefix('text_model.')}": data for name, data in load_file(file).items()}
+    tensors["text_model.embeddings.position_ids"] = torch.arange(77)[None]
+    save_file(tensors, file, {"format": "pt"})
+    result = SdxlEngine(copy, "cpu").generate(request(), None, ignore, Event())
+    assert difference(pixels(result), pixels(generate())) == 0
+
+
+def test_load_tells_how_far_it_is(model_folder: Path) -> None:
+    told: list[Progress] = []
+    engine = SdxlEngine(model_folder, "cpu")
+    engine.load(told.append)
+    engine.load(told.append)
+    assert told == [Progress("load", 0, 1, 0.0), Progress("load", 1, 1, 1.0)]
+
+
 @pytest.mark.parametrize("device", ["cuda:99", "toaster"])
 def test_a_device_that_is_not_here(model_folder: Path, device: str) -> None:
     with pytest.raises(ModelInvalid, match=f"'{device}' cannot be used"):
@@ -194,10 +240,20 @@ def test_sdxls_own_vae_is_replaced_in_half_precision_or_kept_in_full(copy: Path,
 
     config = copy / "vae" / "config.json"
     config.write_text(json.dumps({**json.loads(config.read_text()), "scaling_factor": SDXL_LATENT_SCALE}))
-    fixed = load(copy, "cpu", model_folder / "vae", dtype=torch.float16)
-    assert (fixed.vae.dtype, fixed.vae.config.scaling_factor) == (torch.float16, 1.0)
+    asked = []
+
+    def folder_of(hub_id: str) -> Path:
+        asked.append(hub_id)
+        if hub_id == "nobody/no-vae":
+            raise ModelMissing("no connection")
+        return model_folder / "vae"
+
+    for fixed_vae in ("somebody/vae", model_folder / "vae"):
+        fixed = load(copy, "cpu", fixed_vae, folder_of=folder_of, dtype=torch.float16)
+        assert (fixed.vae.dtype, fixed.vae.config.scaling_factor) == (torch.float16, 1.0)
+    assert asked == ["somebody/vae"]
     for absent in ("nobody/no-vae", copy / "nothing"):
-        own = load(copy, "cpu", absent, dtype=torch.float16, offline=True)
+        own = load(copy, "cpu", absent, folder_of=folder_of, dtype=torch.float16)
         assert (own.vae.dtype, own.vae.config.scaling_factor) == (torch.float32, SDXL_LATENT_SCALE)
 
 
@@ -208,12 +264,12 @@ def test_load_is_idempotent_and_close_can_be_undone(model_folder: Path, generate
     engine.load()
     engine.close()
     engine.close()
-    assert difference(pixels(engine.generate(request(), ignore, Event())), pixels(generate())) == 0
+    assert difference(pixels(engine.generate(request(), None, ignore, Event())), pixels(generate())) == 0
 
 
 def test_generate_refuses_what_check_refuses(engine: SdxlEngine) -> None:
-    with pytest.raises(InvalidRequest, match="prompt is empty"):
-        engine.generate(request(" "), ignore, Event())
+    with pytest.raises(InvalidRequest, match="choose a smaller"):
+        engine.generate(request("x", width=2048, height=2048), None, ignore, Event())
 
 
 def test_an_sdxl_engine_is_an_image_engine(engine: SdxlEngine) -> None:

@@ -46,7 +46,7 @@ def refusal(path: Path) -> str:
     with pytest.raises(InvalidMedia) as loaded:
         load_photo(path, 64, 64, Event())
     assert str(checked.value) == str(loaded.value)
-    assert checked.value.field == "init_image"
+    assert checked.value.field == "photo"
     return str(checked.value)
 
 
@@ -55,7 +55,7 @@ def failure(path: Path) -> str:
     check_photo(path)
     with pytest.raises(InvalidMedia) as loaded:
         load_photo(path, 64, 64, Event())
-    assert loaded.value.field == "init_image"
+    assert loaded.value.field == "photo"
     return str(loaded.value)
 
 
@@ -65,13 +65,13 @@ def failure(path: Path) -> str:
 @pytest.mark.parametrize("data", [PNG[:-40], JPEG[:-200], WEBP[:-20], huge_png(8, 8)], ids=["PNG", "JPEG", "WebP", "8"])
 def test_damage_behind_the_header_shows_when_the_photo_is_decoded(path: Path, data: bytes) -> None:
     path.write_bytes(data)
-    assert failure(path).startswith("init_image is damaged or cut off (")
+    assert failure(path).startswith("photo is damaged or cut off (")
 
 
 @pytest.mark.parametrize("data", [PNG[:20], JPEG[:100], WEBP[:25], JPEG[:3]], ids=["PNG", "JPEG", "WebP", "start"])
 def test_a_cut_off_header_is_refused_at_once(path: Path, data: bytes) -> None:
     path.write_bytes(data)
-    assert refusal(path).startswith("init_image is damaged or cut off (")
+    assert refusal(path).startswith("photo is damaged or cut off (")
 
 
 @pytest.mark.parametrize("data", [PNG, JPEG, WEBP], ids=["PNG", "JPEG", "WebP"])
@@ -93,7 +93,7 @@ def test_a_random_change_is_a_refusal_or_a_picture(path: Path, data: bytes) -> N
 
 def test_a_photo_of_more_than_64_megapixels_is_refused(path: Path) -> None:
     path.write_bytes(huge_png(8001, 8000))
-    assert refusal(path) == "init_image has 8001 x 8000 pixels: upload one of at most 64 megapixels."
+    assert refusal(path) == "photo has 8001 x 8000 pixels: upload one of at most 64 megapixels."
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "WEBP"])
@@ -102,7 +102,7 @@ def test_the_size_of_other_formats_is_looked_at_too(path: Path, kind: str) -> No
     told = {"JPEG": struct.pack(">HH", 8, 16), "WEBP": struct.pack("<HH", 16, 8)}[kind]
     large = {"JPEG": struct.pack(">HH", 9000, 8000), "WEBP": struct.pack("<HH", 8000, 9000)}[kind]
     path.write_bytes(small.replace(told, large, 1))
-    assert refusal(path) == "init_image has 8000 x 9000 pixels: upload one of at most 64 megapixels."
+    assert refusal(path) == "photo has 8000 x 9000 pixels: upload one of at most 64 megapixels."
 
 
 @pytest.mark.parametrize("second", [(12_000, 8_000), (60_000, 60_000)])
@@ -120,12 +120,12 @@ def test_a_file_of_more_than_64_mb_is_refused_unread(path: Path) -> None:
     with path.open("wb") as file:
         file.write(PNG)
         file.truncate(64 * 2**20 + 2**18)
-    assert refusal(path) == "init_image has 64.2 MB: upload one of at most 64 MB."
+    assert refusal(path) == "photo has 64.2 MB: upload one of at most 64 MB."
 
 
 def test_a_pipe_is_refused_and_not_waited_for(path: Path) -> None:
     os.mkfifo(path)
-    assert refusal(path) == "init_image is not a regular file: upload a PNG, JPEG or WebP picture."
+    assert refusal(path) == "photo is not a regular file: upload a PNG, JPEG or WebP picture."
 
 
 def test_a_folder_and_nothing_are_refused(path: Path) -> None:
@@ -146,6 +146,10 @@ def test_a_jpegs_bytes_between_segments_are_passed_over(path: Path) -> None:
 
 BOMBS = {
     "colour profiles": with_chunks(PNG, chunk(b"iCCP", b"x\0\0" + MEGABYTE_OF_ZEROS) * 2000),
+    "a colour profile of 100 MB": with_chunks(PNG, chunk(b"iCCP", b"x\0\0" + zlib.compress(bytes(100 * 2**20), 9))),
+    "a colour profile of 17 MB": with_segments(
+        JPEG, b"".join(b"\xff\xe2\xff\xffICC_PROFILE\0" + bytes([i, 255]) + bytes(65_519) for i in range(1, 256))
+    ),
     "texts": with_chunks(PNG, chunk(b"zTXt", b"x\0\0" + MEGABYTE_OF_ZEROS) * 2000),
     "international texts": with_chunks(
         PNG, chunk(b"iTXt", b"x\0\1\0\0\0" + zlib.compress("🥕".encode() * 250_000, 9)) * 200

@@ -63,6 +63,28 @@ def test_prompt_and_negative_prompt_get_the_same_length(loaded: Any) -> None:
     assert long.embeds.shape[1] > 77
 
 
+@pytest.mark.parametrize(
+    ("theirs", "ours"),
+    [
+        ("a (red hair:1.5) cat", "a (red hair)1.5 cat"),
+        ("((red)) cat", "(red)1.21 cat"),
+        ("a cat BREAK a dog", '("a cat", "a dog").and()'),
+        ("a cat <lora:foo:0.8>", "a cat"),
+    ],
+)
+def test_a1111s_syntax_is_drawn_as_compels(loaded: Any, theirs: str, ours: str) -> None:
+    import torch
+
+    from engines.sdxl.prompt import encode
+
+    one = encode(loaded.compel, theirs, theirs, guided=True)
+    other = encode(loaded.compel, ours, ours, guided=True)
+    for name in ("embeds", "pooled", "negative_embeds", "negative_pooled"):
+        torch.testing.assert_close(getattr(one, name), getattr(other, name))
+    plain = encode(loaded.compel, "a red hair cat", "", guided=False)
+    assert one.embeds.shape != plain.embeds.shape or not torch.equal(one.embeds, plain.embeds)
+
+
 def test_the_pooled_words_have_no_syntax_in_them(loaded: Any) -> None:
     import torch
 
@@ -89,6 +111,8 @@ def test_the_pooled_words_have_no_syntax_in_them(loaded: Any) -> None:
         ("((((((((((very deep))))))))))", [("very deep", 1.0)]),
         ("(" * 2000, [("(" * 2000, 1.0)]),
         ("(red)1.5 car", [("red", 1.5), ("car", 1.0)]),
+        ("(a).blend(b)", [("(a).blend(b)", 1.0)]),
+        (r"(a \- b \= c)1.5 d", [("a - b = c", 1.5), ("d", 1.0)]),
     ],
 )
 def test_reading_of_a_prompt(loaded: Any, text: str, fragments: list[tuple[str, float]]) -> None:
@@ -114,7 +138,7 @@ def test_reading_of_a_prompt(loaded: Any, text: str, fragments: list[tuple[str, 
     ],
 )
 def test_any_text_makes_a_picture(generate: Generate, text: str) -> None:
-    assert generate(text, negative_prompt=text, num_inference_steps=1).images[0].recipe["prompt"] == text
+    assert generate(text, negative_prompt=text, num_inference_steps=1).images[0].recipe.prompt == text
 
 
 def test_weights_that_cancel_out_are_refused(generate: Generate) -> None:

@@ -12,19 +12,21 @@ from threading import Event
 import httpx
 import pytest
 
-from app.http.transcriber import ServiceOptions, create_service
+from engines import events
 from engines.errors import Cancelled, InvalidMedia, InvalidRequest, ServiceUnavailable, StudioError
+from engines.events import OnEvent, Progress, SegmentHeard
+from engines.requests import TranscribeRequest
+from engines.results import Segment, SpeechModelInfo, Transcript, Word
 from engines.speech.cloud_run import CallOptions, CloudRunEngine
 from engines.speech.vosk_engine import VoskEngine
-from engines.types import Progress, Segment, SpeechModelInfo, TranscribeRequest, Transcript, Word
+from tests.app.http.test_transcriber import transcriber
 from tests.engines.speech.media import DATA, MODEL
 from tests.engines.speech.processes import eventually
 from tests.engines.speech.scripted_server import GOOD, Answer, scripted
-from tests.serving import serving
 
 FAST = CallOptions(backoff=0.01)
 IMPATIENT = CallOptions(backoff=0.01, read_timeout=2.0)
-SENTENCE = TranscribeRequest(str(DATA / "sentence.ogg"), "voice message.ogg")
+SENTENCE = DATA / "sentence.ogg"
 
 
 class Local:
@@ -42,10 +44,20 @@ class Local:
     def check(self, request: TranscribeRequest) -> None:
         """Takes everything."""
 
-    def transcribe(self, request: TranscribeRequest, on_progress: object, cancel: Event) -> Transcript:
+    def transcribe(self, request: TranscribeRequest, file: Path, on_event: OnEvent, cancel: Event) -> Transcript:
         self.calls += 1
-        word = Word("local", 0.0, 1.0, 1.0)
-        return Transcript("local", (Segment("local", 0.0, 1.0, (word,)),), 1.0, "en", "local-model", "local", False)
+        word = Word(word="local", start=0.0, end=1.0, confidence=1.0)
+        segment = Segment(text="local", start=0.0, end=1.0, words=(word,))
+        on_event(SegmentHeard(segment))
+        return Transcript(
+            text="local",
+            segments=(segment,),
+            duration=1.0,
+            language="en",
+            engine="local-model",
+            where="local",
+            demo=False,
+        )
 
     def close(self) -> None:
         self.closed = True
@@ -61,8 +73,19 @@ class Waits:
         self.seconds.append(seconds)
 
 
-def ask(engine: CloudRunEngine, request: TranscribeRequest = SENTENCE) -> Transcript:
-    return engine.transcribe(request, lambda _: None, Event())
+def ask(engine: CloudRunEngine, file: Path = SENTENCE, **fields: str) -> Transcript:
+    return engine.transcribe(TranscribeRequest(**{"filename": "voice message.ogg", **fields}), file, ignore, Event())
+
+
+def listen(engine: CloudRunEngine, file: Path = SENTENCE) -> tuple[Transcript, tuple[Segment, ...]]:
+    """The transcript, and the segments that were told of."""
+    told: list[events.Event] = []
+    transcript = engine.transcribe(TranscribeRequest(), file, told.append, Event())
+    return transcript, tuple(event.segment for event in told if isinstance(event, SegmentHeard))
+
+
+def ignore(event: events.Event) -> None:
+    """For tests that do not look at events."""
 
 
 # Our own service ------------------------------------------------------------------------------------------------------
@@ -70,8 +93,7 @@ def ask(engine: CloudRunEngine, request: TranscribeRequest = SENTENCE) -> Transc
 
 @pytest.fixture(scope="module")
 def service() -> Iterator[str]:
-    options = ServiceOptions(api_tokens=frozenset({"a-token-for-the-tests"}))
-    with serving(create_service(VoskEngine(MODEL, workers=1), options)) as url:
+    with transcriber(VoskEngine(MODEL, workers=1), api_tokens="a-token-for-the-tests") as (url, _):
         headers = {"Authorization": "Bearer a-token-for-the-tests"}
         while httpx.get(f"{url}/health", headers=headers).status_code != 200:
             time.sleep(0.05)
@@ -93,9 +115,8 @@ def remote(service: str) -> CloudRunEngine:
 
 
 def test_the_service_gives_what_the_engine_gives(remote: CloudRunEngine, engine: VoskEngine) -> None:
-    request = TranscribeRequest(str(DATA / "longer.wav"), "longer.wav", "en")
-    here = engine.transcribe(request, lambda _: None, Event())
-    there = ask(remote, request)
+    here = engine.transcribe(TranscribeRequest(), DATA / "longer.wav", ignore, Event())
+    there = ask(remote, DATA / "longer.wav", filename="longer.wav", language="en")
     assert there.where == "cloud-run"
     assert (there.text, there.language, there.engine, there.demo, there.note) == (
         here.text,
@@ -118,24 +139,24 @@ def test_loading_learns_the_services_model(remote: CloudRunEngine) -> None:
     remote.load()
     assert (remote.info.name, remote.info.demo, remote.info.language) == ("vosk-demo-en", True, "en")
     with pytest.raises(InvalidRequest, match="'de' is not available"):
-        remote.check(TranscribeRequest("unused", language="de"))
+        remote.check(TranscribeRequest(language="de"))
 
 
 def test_no_speech_comes_through(remote: CloudRunEngine) -> None:
-    assert ask(remote, TranscribeRequest(str(DATA / "silence.wav"))).no_speech
+    assert ask(remote, DATA / "silence.wav").no_speech
 
 
 def test_a_bad_file_is_the_callers_error_and_stays_one(remote: CloudRunEngine, tmp_path: Path) -> None:
     path = tmp_path / "text.wav"
     path.write_text("not sound at all\n" * 20)
     with pytest.raises(InvalidMedia, match="cannot be read as sound or video") as caught:
-        ask(remote, TranscribeRequest(str(path)))
+        ask(remote, path)
     assert caught.value.field == "file"
 
 
 def test_a_bad_language_names_its_field(remote: CloudRunEngine) -> None:
     with pytest.raises(InvalidRequest, match="'de' is not available") as caught:
-        ask(remote, TranscribeRequest(SENTENCE.path, language="de"))
+        ask(remote, language="de")
     assert caught.value.field == "language"
     assert not isinstance(caught.value, InvalidMedia)
 
@@ -148,8 +169,13 @@ def test_a_wrong_token_falls_back_and_says_so(service: str) -> None:
 
 def test_progress_counts_the_upload(remote: CloudRunEngine) -> None:
     progress: list[Progress] = []
-    remote.transcribe(SENTENCE, progress.append, Event())
-    size = Path(SENTENCE.path).stat().st_size
+
+    def on_event(event: events.Event) -> None:
+        if isinstance(event, Progress):
+            progress.append(event)
+
+    remote.transcribe(TranscribeRequest(), SENTENCE, on_event, Event())
+    size = SENTENCE.stat().st_size
     assert (progress[-1].stage, progress[-1].step, progress[-1].total) == ("upload", size, size)
     assert [item.fraction for item in progress] == sorted(item.fraction for item in progress)
 
@@ -159,14 +185,14 @@ def test_progress_counts_the_upload(remote: CloudRunEngine) -> None:
 
 def test_the_request_is_openais(engine: VoskEngine) -> None:
     with scripted(Answer()) as script:
-        transcript = ask(CloudRunEngine(f"{script.url}/"), TranscribeRequest(SENTENCE.path, 'a "b".ogg', "en"))
+        transcript = ask(CloudRunEngine(f"{script.url}/"), filename='a "b".ogg', language="en")
     (body,) = script.bodies
     for part in (b'name="file"; filename="a %22b%22.ogg"', b"verbose_json", b'name="timestamp_granularities[]"', b"en"):
         assert part in body
-    assert Path(SENTENCE.path).read_bytes() in body
+    assert SENTENCE.read_bytes() in body
     assert [segment.text for segment in transcript.segments] == ["from the", "cloud"]
     assert [[word.word for word in segment.words] for segment in transcript.segments] == [["from", "the"], ["cloud"]]
-    assert transcript.words[2] == Word("cloud", 1.2, 1.6, 0.7)
+    assert transcript.words[2] == Word(word="cloud", start=1.2, end=1.6, confidence=0.7)
 
 
 @pytest.mark.parametrize(
@@ -179,7 +205,7 @@ def test_passing_trouble_is_tried_again(first: Answer) -> None:
     assert (transcript.text, transcript.where, transcript.note) == ("from the cloud", "cloud-run", "")
     assert len(script.bodies) == 2
     # The second try sends the whole file again, not the rest of it.
-    assert all(Path(SENTENCE.path).read_bytes() in body for body in script.bodies)
+    assert all(SENTENCE.read_bytes() in body for body in script.bodies)
     assert len(waits.seconds) == 1
     assert local.calls == 0
 
@@ -237,6 +263,20 @@ def test_lasting_trouble_goes_to_the_local_engine(answer: Answer, tries: int, wo
     assert local.calls == 1
 
 
+def test_the_services_segments_are_told_once_in_order() -> None:
+    with scripted(Answer(503), Answer()) as script:
+        transcript, heard = listen(CloudRunEngine(script.url, Local(), options=FAST, sleep=Waits()))
+    assert heard == transcript.segments
+    assert [segment.text for segment in heard] == ["from the", "cloud"]
+
+
+def test_the_local_engines_segments_are_told_once() -> None:
+    with scripted(Answer(503)) as script:
+        transcript, heard = listen(CloudRunEngine(script.url, Local(), options=FAST, sleep=Waits()))
+    assert heard == transcript.segments
+    assert [segment.text for segment in heard] == ["local"]
+
+
 def test_nobody_at_home_goes_to_the_local_engine() -> None:
     waits = Waits()
     with scripted(Answer()) as script:
@@ -271,7 +311,7 @@ def test_a_missing_or_empty_file_is_the_callers_error(tmp_path: Path, content: b
     if content is not None:
         path.write_bytes(content)
     with scripted(Answer()) as script, pytest.raises(InvalidMedia):
-        ask(CloudRunEngine(script.url, Local()), TranscribeRequest(str(path)))
+        ask(CloudRunEngine(script.url, Local()), path)
     assert script.bodies == []
 
 
@@ -291,7 +331,7 @@ def test_cancel_is_prompt_in_the_wait_for_the_answer_and_between_tries(answer: A
         canceller = threading.Thread(target=cancel_later)
         canceller.start()
         with pytest.raises(Cancelled):
-            CloudRunEngine(script.url, local, options=options).transcribe(SENTENCE, lambda _: None, cancel)
+            CloudRunEngine(script.url, local, options=options).transcribe(TranscribeRequest(), SENTENCE, ignore, cancel)
         assert time.monotonic() - cancelled_at[0] < 1.5
         canceller.join()
         assert len(script.bodies) == 1

@@ -1,12 +1,14 @@
-"""Languages of the public models, by their folder names."""
+"""What Vosk models are called, and languages of the public ones, by their folders."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 import pytest
 
 from engines.errors import InvalidRequest
-from engines.speech.model import check_language, guess_language
-from engines.types import SpeechModelInfo
+from engines.results import SpeechModelInfo
+from engines.speech.model import check_language, guess_language, read_model_info
 
 
 @pytest.mark.parametrize(
@@ -39,3 +41,30 @@ def test_a_silly_language_is_shortened_in_the_message() -> None:
     with pytest.raises(InvalidRequest) as caught:
         check_language("x" * 10_000, SpeechModelInfo("x", "x", False, "en", "local"))
     assert len(str(caught.value)) < 300
+
+
+@pytest.mark.parametrize(
+    ("folder", "readme", "label"),
+    [
+        ("vosk-model-small-fr-0.22", "French model\n", "Vosk model vosk-model-small-fr-0.22"),
+        ("model", None, "Vosk model (folder model)"),
+        ("Model", "", "Vosk model (folder Model)"),
+        (
+            "model",
+            "US English model for mobile Vosk applications\n\nAccuracy: 10\n",
+            "US English model for mobile Vosk",
+        ),
+        ("vosk", "\n\n# Deutsches \x1b[31mModell #\n", "Deutsches [31mModell"),
+        ("model", "x" * 500, "Vosk model (folder model)"),
+    ],
+)
+def test_the_label_says_more_than_a_folder_named_model(
+    folder: str, readme: str | None, label: str, tmp_path: Path
+) -> None:
+    path = tmp_path / folder
+    path.mkdir()
+    if readme is not None:
+        (path / "README").write_text(readme)
+    assert read_model_info(path).label.startswith(label)
+    (path / "studio.json").write_text('{"label": "Its own"}')
+    assert read_model_info(path).label == "Its own"

@@ -10,16 +10,22 @@ from threading import Event
 
 import pytest
 
+from engines import events
 from engines.errors import InvalidMedia, InvalidRequest, ModelInvalid, ModelMissing
+from engines.events import Progress, SegmentHeard
+from engines.requests import TranscribeRequest
+from engines.results import Segment, Transcript, Word
 from engines.speech.audio import open_audio
 from engines.speech.vosk_engine import VoskEngine, read_segment
-from engines.types import Progress, Segment, TranscribeRequest, Transcript, Word
 from tests.engines.speech.media import DATA, MALFORMED, MODEL, SENTENCES, repeated, silent_video, wav_bytes
 
 
 def transcribe(engine: VoskEngine, path: Path, progress: list[Progress] | None = None) -> Transcript:
-    on_progress = (lambda _: None) if progress is None else progress.append
-    return engine.transcribe(TranscribeRequest(str(path), path.name), on_progress, Event())
+    def on_event(event: events.Event) -> None:
+        if progress is not None and isinstance(event, Progress):
+            progress.append(event)
+
+    return engine.transcribe(TranscribeRequest(filename=path.name), path, on_event, Event())
 
 
 @pytest.mark.parametrize("name", SENTENCES)
@@ -68,7 +74,9 @@ def test_unknown_sounds_are_left_out() -> None:
         {"word": "[unk]", "start": 0.6, "end": 0.9, "conf": 0.4},
     ]
     segment = read_segment(heard)
-    assert segment == Segment("hello", 0.3, 0.6, (Word("hello", 0.3, 0.6, 1.0),))
+    assert segment == Segment(
+        text="hello", start=0.3, end=0.6, words=(Word(word="hello", start=0.3, end=0.6, confidence=1.0),)
+    )
     assert read_segment(heard[:1]) is None
 
 
@@ -93,6 +101,19 @@ def test_progress_grows_to_one(engine: VoskEngine, tmp_path: Path) -> None:
     assert fractions[-2] < 1.0
     assert {item.stage for item in progress} == {"transcribe"}
     assert progress[-1].step == progress[-1].total
+
+
+def test_each_segment_is_told_when_it_is_known(engine: VoskEngine) -> None:
+    told: list[events.Event] = []
+    transcript = engine.transcribe(TranscribeRequest(), DATA / "longer.wav", told.append, Event())
+    heard = [event.segment for event in told if isinstance(event, SegmentHeard)]
+    assert len(heard) > 1
+    # Their times may run over the end of the file by less than one of the recogniser's frames.
+    assert [(one.text, len(one.words)) for one in heard] == [(one.text, len(one.words)) for one in transcript.segments]
+    for one, other in zip(heard, transcript.segments, strict=True):
+        assert (one.start, one.end) == pytest.approx((other.start, other.end), abs=0.03)
+    first = next(number for number, event in enumerate(told) if isinstance(event, SegmentHeard))
+    assert any(isinstance(event, Progress) and event.fraction < 1 for event in told[first:]), "work goes on after it"
 
 
 def test_malformed_files_cost_nothing_but_themselves(engine: VoskEngine, texts: dict[str, str], tmp_path: Path) -> None:
@@ -148,15 +169,14 @@ def test_the_length_limit_is_the_engines(tmp_path: Path) -> None:
         engine.close()
 
 
-@pytest.mark.parametrize("language", [None, "en", "EN", "en-US", "en_GB"])
+@pytest.mark.parametrize("language", [None, "", "en", "EN", "en-US", "en_GB"])
 def test_its_language_is_taken(engine: VoskEngine, language: str | None) -> None:
-    engine.check(TranscribeRequest("unused", language=language))
+    engine.check(TranscribeRequest(language=language))
 
 
 def test_another_language_is_refused_by_name(engine: VoskEngine) -> None:
-    request = TranscribeRequest(str(DATA / "sentence.wav"), language="de")
     with pytest.raises(InvalidRequest, match=r"'de' is not available.*understands en") as caught:
-        engine.transcribe(request, lambda _: None, Event())
+        engine.transcribe(TranscribeRequest(language="de"), DATA / "sentence.wav", lambda _: None, Event())
     assert caught.value.field == "language"
 
 

@@ -14,10 +14,12 @@ from threading import Event
 
 import pytest
 
+from engines import events
 from engines.errors import Cancelled, EngineCrashed, ServiceUnavailable, StudioError
+from engines.requests import TranscribeRequest
+from engines.results import Transcript
 from engines.speech.process import Timeouts
 from engines.speech.vosk_engine import VoskEngine
-from engines.types import Progress, TranscribeRequest, Transcript
 from tests.engines.speech.media import DATA, MODEL
 from tests.engines.speech.processes import eventually, is_alive, worker_pids
 
@@ -37,11 +39,11 @@ class Running:
 
     def _run(self, engine: VoskEngine, path: Path) -> None:
         try:
-            self.result = engine.transcribe(TranscribeRequest(str(path)), self._on_progress, self.cancel)
+            self.result = engine.transcribe(TranscribeRequest(), path, self._on_event, self.cancel)
         except StudioError as error:
             self.error = error
 
-    def _on_progress(self, _: Progress) -> None:
+    def _on_event(self, _: events.Event) -> None:
         self.started.set()
 
     def until_started(self) -> None:
@@ -63,7 +65,7 @@ def lone() -> Iterator[VoskEngine]:
 
 
 def words(engine: VoskEngine) -> str:
-    return engine.transcribe(TranscribeRequest(str(DATA / "sentence.ogg")), lambda _: None, Event()).text
+    return engine.transcribe(TranscribeRequest(), DATA / "sentence.ogg", lambda _: None, Event()).text
 
 
 def only_worker(before: set[int]) -> int:
@@ -161,17 +163,17 @@ def test_a_cancel_before_the_start_does_no_work(lone: VoskEngine) -> None:
     cancel = Event()
     cancel.set()
     with pytest.raises(Cancelled):
-        lone.transcribe(TranscribeRequest(str(DATA / "sentence.wav")), lambda _: None, cancel)
+        lone.transcribe(TranscribeRequest(), DATA / "sentence.wav", lambda _: None, cancel)
 
 
 def test_an_exception_of_the_caller_does_not_spoil_the_pool(
     lone: VoskEngine, long_recording: Path, texts: dict[str, str]
 ) -> None:
-    def on_progress(_: Progress) -> None:
+    def on_event(_: events.Event) -> None:
         raise RuntimeError("the caller's own")
 
     with pytest.raises(RuntimeError, match="the caller's own"):
-        lone.transcribe(TranscribeRequest(str(long_recording)), on_progress, Event())
+        lone.transcribe(TranscribeRequest(), long_recording, on_event, Event())
     assert words(lone) == texts["sentence.ogg"]
 
 
@@ -209,14 +211,14 @@ import sys, threading
 from pathlib import Path
 from threading import Event
 from engines.speech.vosk_engine import VoskEngine
-from engines.types import TranscribeRequest
+from engines.requests import TranscribeRequest
 engine = VoskEngine(Path(sys.argv[1]), workers=2)
 engine.load()
 busy = Event()
-long = TranscribeRequest(sys.argv[2])
-threading.Thread(target=engine.transcribe, args=(long, lambda _: busy.set(), Event()), daemon=True).start()
+request, long = TranscribeRequest(), Path(sys.argv[2])
+threading.Thread(target=engine.transcribe, args=(request, long, lambda _: busy.set(), Event()), daemon=True).start()
 busy.wait()
-engine.transcribe(TranscribeRequest(sys.argv[3]), lambda _: None, Event())
+engine.transcribe(request, Path(sys.argv[3]), lambda _: None, Event())
 print("one busy, one idle", flush=True)
 Event().wait()
 """

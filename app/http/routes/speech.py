@@ -1,0 +1,150 @@
+"""OpenAI's audio transcription in its five response formats, for the studio and the speech service alike."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import PlainTextResponse
+from pydantic import BaseModel, Field
+
+from app.concurrency import run_blocking
+from app.http.deps import AskedDep, ServiceDep, accepted, finish, submit
+from app.http.errors import ERRORS
+from app.http.transcription_form import OPENAPI_BODY, TranscriptionForm, open_transcription_form
+from app.jobs.model import Job
+from app.jobs.queue import Submission
+from app.studio import Service, Studio
+from app.work.speech import TranscriptionRequest, TranscriptionResult
+from engines.requests import parse
+from engines.results import Segment, Unused, Word
+
+router = APIRouter(prefix="/v1", tags=["OpenAI"], responses=ERRORS)
+
+MEDIA_TYPES = {"srt": "application/x-subrip; charset=utf-8", "vtt": "text/vtt; charset=utf-8"}
+
+
+class Usage(BaseModel):
+    """What the transcription is counted as."""
+
+    type: str = "duration"
+    seconds: int
+
+
+class TranscriptionAnswer(BaseModel):
+    """OpenAI's `json`, then what its shape has no place for and its clients pass over."""
+
+    text: str
+    usage: Usage
+    no_speech: bool
+    engine: str
+    where: str
+    demo: bool
+    note: str
+    job_id: str
+    warnings: tuple[Unused, ...]
+
+
+class VerboseSegment(BaseModel):
+    """OpenAI's segment. Its tokens and odds belong to another kind of model, but typed clients expect the fields."""
+
+    id: int
+    seek: int = 0
+    start: float
+    end: float
+    text: str
+    tokens: tuple[int, ...] = ()
+    temperature: float = 0.0
+    avg_logprob: float = Field(description="Mean logarithm of the words' confidences")
+    compression_ratio: float = 1.0
+    no_speech_prob: float = 0.0
+
+
+class VerboseAnswer(TranscriptionAnswer):
+    """OpenAI's `verbose_json`: `segments`, `words` or both, as asked for. Times in seconds."""
+
+    task: str = "transcribe"
+    language: str
+    duration: float
+    segments: tuple[VerboseSegment, ...] | None = None
+    words: tuple[Word, ...] | None = None
+
+
+@router.post(
+    "/audio/transcriptions",
+    response_model=VerboseAnswer | TranscriptionAnswer,
+    response_model_exclude_none=True,
+    openapi_extra=OPENAPI_BODY,
+)
+async def transcribe(request: Request, service: ServiceDep, asked: AskedDep) -> Any:
+    """OpenAI's transcription. No speech is empty text; with verbose_json each word has times and a confidence."""
+    limit, folder = service.max_upload_bytes, service.files.uploads
+    model = service.speech.info.name
+    async with open_transcription_form(request, max_bytes=limit, tmp_dir=folder, model=model) as form:
+        values = {"filename": form.filename, "language": form.language}
+        wanted = parse(TranscriptionRequest, values)
+        file = await run_blocking(service.files.adopt, form.path, form.sha256, form.filename)
+        unused = tuple(Unused(name, f"{name} has no effect here.") for name in form.unused)
+        submission = Submission(
+            "transcription",
+            wanted,
+            asked.account,
+            {"audio": file},
+            idempotency_key=asked.idempotency_key,
+            warnings=unused,
+        )
+        job = await submit(service, submission)
+    # The speech service keeps no jobs that could be asked for.
+    if asked.respond_async and isinstance(service, Studio):
+        return accepted(asked, job)
+    job = await finish(asked, service, job)
+    return await _answer(service, job, form)
+
+
+async def _answer(service: Service, job: Job, form: TranscriptionForm) -> Any:
+    result = job.result
+    assert isinstance(result, TranscriptionResult)
+    if form.response_format == "text":
+        return PlainTextResponse(result.text)
+    if media_type := MEDIA_TYPES.get(form.response_format):
+        name = getattr(result.captions, form.response_format)
+        (file,) = (file for file in job.files if file.id == name)
+        return Response(await service.queue.content(file), media_type=media_type)
+    common = TranscriptionAnswer(
+        text=result.text,
+        usage=Usage(seconds=math.ceil(result.duration)),
+        no_speech=result.no_speech,
+        engine=result.engine,
+        where=result.where,
+        demo=result.demo,
+        note=result.note,
+        job_id=job.id,
+        warnings=job.warnings,
+    )
+    if form.response_format == "json":
+        return common
+    wanted = form.granularities or {"segment"}
+    return VerboseAnswer(
+        **dict(common),
+        language=result.language,
+        duration=round(result.duration, 3),
+        segments=tuple(map(_segment, range(len(result.segments)), result.segments)) if "segment" in wanted else None,
+        words=tuple(map(_word, result.words)) if "word" in wanted else None,
+    )
+
+
+def _segment(number: int, segment: Segment) -> VerboseSegment:
+    odds = [math.log(max(word.confidence, 1e-3)) for word in segment.words]
+    return VerboseSegment(
+        id=number,
+        start=round(segment.start, 3),
+        end=round(segment.end, 3),
+        text=segment.text,
+        avg_logprob=round(sum(odds) / len(odds), 4) if odds else 0.0,
+    )
+
+
+def _word(word: Word) -> Word:
+    times = {"start": round(word.start, 3), "end": round(word.end, 3), "confidence": round(word.confidence, 4)}
+    return word.model_copy(update=times)

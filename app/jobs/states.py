@@ -1,0 +1,227 @@
+"""The states of jobs, and the only one that changes them.
+
+A state changes in one transaction together with its line in the job's history, its files and what is to be delivered of
+it. Nobody sees the new state before it is on disk.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Event
+
+from pydantic import BaseModel
+
+from app.jobs.files import Files
+from app.jobs.live import LiveJobs
+from app.jobs.model import (
+    MAX_ATTEMPTS,
+    GaveUp,
+    IdempotencyConflict,
+    Job,
+    JobError,
+    JobFile,
+    JobProgress,
+    JobState,
+    QueueFull,
+    Received,
+    StorageFailed,
+)
+from app.jobs.store.database import Database
+from app.jobs.store.jobs import JobRows
+from app.jobs.store.outbox import Deliverer, add_entries
+from engines.errors import Cancelled
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A job that was started, for the worker that runs it."""
+
+    job: Job
+    inputs: dict[str, Path]
+    cancel: Event
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a run ended: a result with its files, or an error."""
+
+    result: BaseModel | None = None
+    files: tuple[tuple[JobFile, Received], ...] = ()
+    error: JobError | None = None
+
+
+class States:
+    """Thread-safe. Every method may wait for the disk."""
+
+    def __init__(
+        self,
+        database: Database,
+        rows: JobRows,
+        files: Files,
+        live: LiveJobs,
+        deliverers: tuple[Deliverer, ...],
+        now: Callable[[], float],
+    ) -> None:
+        self._database = database
+        self._rows = rows
+        self._files = files
+        self._live = live
+        self._deliverers = deliverers
+        self._now = now
+        self._unsaved: dict[str, tuple[Job, JobState, Outcome]] = {}
+        """Ends that could not be stored. The jobs seem to go on until the disk takes them."""
+
+    def accept(self, job: Job, key: str | None, digest: str, inputs: Mapping[str, Received], *, capacity: int) -> Job:
+        """Put a job into the queue with its inputs, or return the one that has its key; see Queue.submit.
+
+        `digest`: of its request. `capacity`: most jobs of its device. Raises QueueFull, IdempotencyConflict,
+        StorageFailed.
+        """
+        with self._database.exclusive(), self._undone_if_it_fails(inputs.values()):
+            with self._database.write() as db:
+                earlier = None if key is None else self._rows.by_key(db, job.account, key)
+                if earlier is not None:
+                    # Of an earlier version's request only the device is known to be the same.
+                    unhashed = earlier.request_hash is None and earlier.job.device == job.device
+                    if not unhashed and earlier.request_hash != digest:
+                        raise IdempotencyConflict(key or "", earlier.job.id)
+                    if earlier.job.state not in (JobState.FAILED, JobState.CANCELLED):
+                        return earlier.job
+                if self._rows.unfinished_of(db, job.device) >= capacity:
+                    waiting = self._live.count(job.device, JobState.QUEUED)
+                    raise QueueFull(f"{waiting} {job.device} jobs are waiting already. Try again in a moment.")
+                if earlier is None:
+                    job = self._rows.add(db, job, key, digest)
+                    change_id = self._rows.note(db, job, job.created_at)
+                else:
+                    ended = earlier.job.with_(state=JobState.QUEUED, progress=JobProgress())
+                    job = self._rows.again(db, ended, job.deadline)
+                    change_id = self._rows.change(db, job)
+                self._rows.add_inputs(db, job.id, inputs)
+                for file in inputs.values():
+                    self._files.place(file)
+            self._live.put(job, change_id)
+        return job
+
+    def claim(self, device: str) -> Claim | None:
+        """Start the device's next job, if there is one."""
+        with self._database.exclusive():
+            # Not durable: after a power cut the job would be run as if for the first time. But the device's thread
+            # does not wait for the disk.
+            with self._database.write(durable=False) as db:
+                job = self._rows.next_queued(db, device)
+                if job is None:
+                    return None
+                inputs = self._rows.inputs(db, job.id)
+                job = job.with_(
+                    state=JobState.RUNNING,
+                    attempt=job.attempt + 1,
+                    started_at=self._now(),
+                    progress=JobProgress(stage="starting"),
+                )
+                change_id = self._rows.change(db, job)
+            self._live.put(job, change_id)
+        cancel = self._live.cancel_event(job.id)
+        assert cancel is not None
+        return Claim(job, {name: self._files.path(sha256) for name, sha256 in inputs.items()}, cancel)
+
+    def end(self, job: Job, expected: JobState, outcome: Outcome) -> None:
+        """Take a job from the state `expected` to its end, unless it has left that state.
+
+        Raises nothing: a result that cannot be stored fails the job, and what cannot be stored at all is tried again.
+        """
+        try:
+            self._change(job, expected, outcome)
+        except StorageFailed as problem:
+            log.error("the end of job %s could not be stored: %s", job.id, problem)
+            self._files.discard(received for _, received in outcome.files)
+            lost = outcome if outcome.result is None else Outcome(error=JobError.of(problem))
+            try:
+                self._change(job, expected, lost)
+            except StorageFailed:
+                self._unsaved[job.id] = (job, expected, lost)
+                self._live.hold(job.id, problem)
+
+    def save_unsaved(self) -> None:
+        """Store the ends that the disk did not take. Raises nothing: what fails now is tried again."""
+        for job, expected, outcome in list(self._unsaved.values()):
+            try:
+                self._change(job, expected, outcome)
+            except StorageFailed:
+                return
+            del self._unsaved[job.id]
+
+    def requeue(self, job: Job) -> None:
+        """Take a running job back to the queue, before all that came later. Raises StorageFailed."""
+        with self._database.exclusive():
+            with self._database.write() as db:
+                if self._rows.state(db, job.id) != (JobState.RUNNING, job.attempt):
+                    return
+                waiting = job.with_(state=JobState.QUEUED, started_at=None, progress=JobProgress())
+                change_id = self._rows.change(db, waiting)
+            self._live.put(waiting, change_id)
+
+    def take_up(self) -> None:
+        """What the last process left: waiting jobs wait on, running ones are to be run again. Raises StorageFailed."""
+        with self._database.exclusive():
+            with self._database.read() as db:
+                left = self._rows.unfinished(db)
+                self._files.sweep(self._rows.referred(db))
+            for job in left:
+                with self._database.read() as db:
+                    runs = self._rows.runs(db, job)
+                    last = self._rows.history(db, job.id)[-1].id
+                self._live.put(job, last)
+                if job.state is JobState.RUNNING and runs >= MAX_ATTEMPTS:
+                    self._change(job, JobState.RUNNING, Outcome(error=JobError.of(GaveUp(runs))))
+                elif job.state is JobState.RUNNING:
+                    self.requeue(job)
+        if left:
+            log.warning("%d jobs of the last run go on", len(left))
+
+    def _change(self, job: Job, expected: JobState, outcome: Outcome) -> None:
+        """Take a job from the state `expected` to the final one that the outcome stands for."""
+        ended = job.with_(
+            state=_state_of(outcome),
+            finished_at=self._now(),
+            progress=JobProgress.at_end(_state_of(outcome)),
+            result=outcome.result,
+            error=outcome.error,
+            files=tuple(file for file, _ in outcome.files),
+        )
+        made = [received for _, received in outcome.files]
+        with self._database.exclusive(), self._undone_if_it_fails(made):
+            with self._database.write() as db:
+                if self._rows.state(db, job.id) != (expected, job.attempt):
+                    self._files.discard(made)
+                    return
+                change_id = self._rows.change(db, ended)
+                self._rows.add_files(db, job.id, ended.files)
+                for received in made:
+                    self._files.place(received)
+                gone = self._rows.drop_inputs(db, job.id)
+                add_entries(db, self._deliverers, ended, self._now())
+            self._files.delete(gone)
+            self._live.put(ended, change_id)
+
+    @contextmanager
+    def _undone_if_it_fails(self, files: Iterable[Received]) -> Iterator[None]:
+        """Where the transaction in the block fails, no file that it placed stays without a job."""
+        try:
+            yield
+        except BaseException:
+            with self._database.read() as db:
+                self._files.delete(file.sha256 for file in files if not self._rows.is_referred(db, file.sha256))
+            raise
+
+
+def _state_of(outcome: Outcome) -> JobState:
+    if outcome.error is None:
+        return JobState.SUCCEEDED
+    return JobState.CANCELLED if outcome.error.type == Cancelled.code else JobState.FAILED

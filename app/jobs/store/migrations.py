@@ -1,0 +1,215 @@
+"""The database's form, as numbered steps: MIGRATIONS[n] takes version n to version n + 1, in one transaction.
+
+A step that has been released is never changed. It uses nothing of today's code, which will be another's tomorrow.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+VERSION_1 = """
+CREATE TABLE jobs (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    id TEXT NOT NULL UNIQUE,
+    kind TEXT NOT NULL,
+    device TEXT NOT NULL,
+    account TEXT NOT NULL,
+    user TEXT NOT NULL DEFAULT '',
+    state TEXT NOT NULL,
+    priority INTEGER NOT NULL DEFAULT 0,
+    turn INTEGER NOT NULL DEFAULT 0,
+    attempt INTEGER NOT NULL DEFAULT 0,
+    earlier_attempts INTEGER NOT NULL DEFAULT 0, -- before its sender asked for it again
+    request TEXT NOT NULL,
+    work TEXT NOT NULL,
+    warnings TEXT NOT NULL DEFAULT '[]',
+    idempotency_key TEXT,
+    request_hash TEXT, -- NULL: of an earlier version, which hashed otherwise
+    created_at REAL NOT NULL,
+    deadline REAL,
+    started_at REAL,
+    finished_at REAL,
+    result TEXT,
+    error TEXT
+) STRICT;
+CREATE UNIQUE INDEX jobs_by_key ON jobs (account, idempotency_key) WHERE idempotency_key IS NOT NULL;
+CREATE INDEX jobs_recent ON jobs (account, kind, number) WHERE state = 'succeeded';
+CREATE INDEX jobs_unfinished ON jobs (device, state, priority, turn, number) WHERE state IN ('queued', 'running');
+CREATE INDEX jobs_by_end ON jobs (finished_at) WHERE finished_at IS NOT NULL;
+CREATE TABLE files (
+    id TEXT PRIMARY KEY,
+    job_id TEXT NOT NULL REFERENCES jobs (id) ON DELETE CASCADE,
+    input INTEGER NOT NULL, -- 1: what the job needs to run; 0: of its result
+    name TEXT NOT NULL,
+    media_type TEXT NOT NULL,
+    size INTEGER NOT NULL,
+    sha256 TEXT NOT NULL
+) STRICT;
+CREATE INDEX files_by_job ON files (job_id);
+CREATE INDEX files_by_content ON files (sha256);
+CREATE TABLE events (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    job_id TEXT NOT NULL REFERENCES jobs (id) ON DELETE CASCADE,
+    state TEXT NOT NULL,
+    attempt INTEGER NOT NULL,
+    at REAL NOT NULL
+) STRICT;
+CREATE INDEX events_by_job ON events (job_id, id);
+CREATE TABLE outbox (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    deliverer TEXT NOT NULL,
+    job_id TEXT NOT NULL REFERENCES jobs (id),
+    attempt INTEGER NOT NULL,
+    due_at REAL NOT NULL,
+    tries INTEGER NOT NULL DEFAULT 0,
+    problem TEXT
+) STRICT;
+CREATE INDEX outbox_due ON outbox (deliverer, due_at);
+CREATE INDEX outbox_by_job ON outbox (job_id);
+"""
+
+HERO_PRESETS_OF_VERSION_0 = frozenset(
+    (
+        "aurora",
+        "autumn-forest",
+        "calm-sea",
+        "city-night",
+        "cosy-workspace",
+        "deep-space",
+        "desert-dunes",
+        "festival-lights",
+        "flat-landscape",
+        "food-market",
+        "forest-mist",
+        "minimal-gradient",
+        "mountain-sunrise",
+        "rolling-hills",
+        "sunset-beach",
+        "synthwave",
+        "tech-abstract",
+    )
+)
+STATUS_OF_VERSION_0 = {
+    "invalid_request": 422,
+    "invalid_media": 422,
+    "cancelled": 499,
+    "model_missing": 503,
+    "model_invalid": 503,
+    "out_of_memory": 503,
+    "download_failed": 502,
+    "service_unavailable": 503,
+    "interrupted": 503,
+    "storage_failed": 503,
+}
+
+
+def begin(db: sqlite3.Connection, folder: Path) -> None:
+    """Version 1: jobs as data. What version 0 had is kept, and its result files get their content's names."""
+    old = []
+    if db.execute("SELECT 1 FROM sqlite_schema WHERE name = 'jobs'").fetchone():
+        old = db.execute("SELECT * FROM jobs ORDER BY created_at").fetchall()
+        db.execute("DROP TABLE jobs")
+    for statement in VERSION_1.split(";\n"):
+        db.execute(statement)
+    for row in old:
+        _carry_over(db, folder, dict(row))
+
+
+def _carry_over(db: sqlite3.Connection, folder: Path, old: dict[str, Any]) -> None:
+    request = json.loads(old["request"])
+    result = None if old["result"] is None else json.loads(old["result"])
+    error = None if old["error"] is None else json.loads(old["error"])
+    ended = old["state"] in ("succeeded", "failed", "cancelled")
+    if not ended:
+        # Its upload went with the process that had it, so it cannot be run.
+        error = {"type": "interrupted", "message": "The studio stopped before this job finished. Send it again."}
+    state = old["state"] if ended else "failed"
+    if error is not None:
+        error = {
+            "type": error["type"],
+            "message": error["message"],
+            "field": error.get("field"),
+            "status": STATUS_OF_VERSION_0.get(error["type"], 500),
+            "retry_after": None,
+        }
+    if old["kind"] == "image":
+        kind, sent, work, made = _image(request, result)
+    else:
+        kind, sent, work, made = _speech(request, result)
+    values = {
+        "id": old["id"],
+        "kind": kind,
+        "device": old["kind"],
+        "account": old["owner"],
+        "state": state,
+        "attempt": 0 if old["started_at"] is None else 1,
+        "request": json.dumps(sent),
+        "work": json.dumps(work),
+        # Of jobs without a result version 0 let the key go as soon as it was used again.
+        "idempotency_key": old["idempotency_key"] if state == "succeeded" else None,
+        "created_at": old["created_at"],
+        "started_at": old["started_at"],
+        "finished_at": old["finished_at"] or old["created_at"],
+        "result": None if made is None else json.dumps(made),
+        "error": None if error is None else json.dumps(error),
+    }
+    db.execute(
+        f"INSERT INTO jobs ({', '.join(values)}) VALUES ({', '.join('?' * len(values))})", tuple(values.values())
+    )
+    db.execute(
+        "INSERT INTO events (job_id, state, attempt, at) VALUES (?, ?, ?, ?)",
+        (old["id"], state, values["attempt"], values["finished_at"]),
+    )
+    for file in json.loads(old["files"]):
+        _rename(folder / "files", old["id"], file["name"], file["sha256"])
+        db.execute(
+            "INSERT INTO files (id, job_id, input, name, media_type, size, sha256) VALUES (?, ?, 0, ?, ?, ?, ?)",
+            (file["id"], old["id"], file["name"], file["media_type"], file["size"], file["sha256"]),
+        )
+
+
+def _image(request: dict[str, Any], result: dict[str, Any] | None) -> tuple[str, Any, Any, Any]:
+    preset, strength = request["preset"], request.get("strength", 0.6)
+    wide = request["width"] > request["height"]
+    kind = "hero" if preset in HERO_PRESETS_OF_VERSION_0 or (preset is None and wide) else "avatar"
+    settings = {
+        name: request[name]
+        for name in ("prompt", "negative_prompt", "width", "height", "num_inference_steps", "guidance_scale", "sampler")
+    }
+    settings["count"] = request["count"]
+    first = request["seed"] if result is None else result["images"][0]["seed"]
+    seed = first if isinstance(first, int) and first >= 0 else 0
+    with_photo = request.get("init_image_sha256") is not None
+    work = {**settings, "seed": seed, "photo_sha256": request.get("init_image_sha256"), "photo_strength": strength}
+    # The preset's words are in the prompt already.
+    sent = {**settings, "preset": "none", "seed": seed}
+    if with_photo and kind == "avatar":
+        sent |= {"photo_sha256": request["init_image_sha256"], "photo_strength": strength}
+    if result is not None:
+        for image in result["images"]:
+            recipe = image["recipe"]
+            recipe["photo_sha256"] = recipe.pop("init_image_sha256", None)
+            recipe["photo_strength"] = recipe.pop("strength", None)
+    return kind, sent, work, result
+
+
+def _speech(request: dict[str, Any], result: dict[str, Any] | None) -> tuple[str, Any, Any, Any]:
+    work = {"filename": request.get("filename") or "", "language": request.get("language") or None}
+    return "transcription", {**work, "audio_sha256": request.get("sha256")}, work, result
+
+
+def _rename(files: Path, job_id: str, name: str, sha256: str) -> None:
+    """To its content's name. A step that was broken off finds it there already."""
+    old, new = files / job_id[:2] / job_id / name, files / sha256[:2] / sha256
+    if old.is_file():
+        new.parent.mkdir(mode=0o700, exist_ok=True)
+        old.replace(new)
+        if not any(old.parent.iterdir()):
+            old.parent.rmdir()
+
+
+MIGRATIONS: tuple[Callable[[sqlite3.Connection, Path], None], ...] = (begin,)

@@ -1,0 +1,78 @@
+"""The kind `transcription`: a sound or video file to text, words with times, and captions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, ClassVar
+
+from pydantic import Field
+
+from app.jobs.model import Context, Kind, Received
+from app.work.request import JobRequest
+from engines.errors import InvalidRequest
+from engines.protocols import SpeechEngine
+from engines.requests import Language, TranscribeRequest
+from engines.results import Result, Transcript, Unused
+from engines.speech.captions import to_srt, to_vtt
+
+DEVICE = "speech"
+
+
+class TranscriptionRequest(JobRequest):
+    """Transcribe the file that comes with it."""
+
+    filename: Annotated[str, Field(description="The file's name, for messages")] = ""
+    language: Language = ""
+    audio_sha256: str | None = None
+
+
+class Captions(Result):
+    """Ids of the files with a transcript's captions."""
+
+    srt: str
+    vtt: str
+    txt: str
+
+
+class TranscriptionResult(Transcript):
+    """A transcript, and where its captions are."""
+
+    captions: Captions
+
+
+class TranscriptionKind(Kind[TranscriptionRequest, TranscribeRequest, Transcript, TranscriptionResult]):
+    """Speech to text."""
+
+    name: ClassVar[str] = "transcription"
+    device = DEVICE
+    request_type = TranscriptionRequest
+    work_type = TranscribeRequest
+    result_type = TranscriptionResult
+
+    def __init__(self, engine: SpeechEngine) -> None:
+        self._engine = engine
+
+    def prepare(
+        self, request: TranscriptionRequest, inputs: Mapping[str, Received]
+    ) -> tuple[TranscribeRequest, tuple[Unused, ...]]:
+        if "audio" not in inputs:
+            raise InvalidRequest("audio", "audio is missing: send a sound or video file.")
+        work = TranscribeRequest(filename=request.filename, language=request.language or None)
+        self._engine.check(work)
+        return work, ()
+
+    def run(self, work: TranscribeRequest, inputs: Mapping[str, Path], context: Context) -> Transcript:
+        return self._engine.transcribe(work, inputs["audio"], context.report, context.cancel)
+
+    def store(
+        self,
+        work: TranscribeRequest,  # noqa: ARG002 - what every kind gets
+        made: Transcript,
+        context: Context,
+    ) -> TranscriptionResult:
+        srt = context.keep("captions.srt", "application/x-subrip", to_srt(made).encode())
+        vtt = context.keep("captions.vtt", "text/vtt", to_vtt(made).encode())
+        txt = context.keep("transcript.txt", "text/plain", made.text.encode())
+        values = {name: getattr(made, name) for name in Transcript.model_fields}
+        return TranscriptionResult(**values, captions=Captions(srt=srt.id, vtt=vtt.id, txt=txt.id))

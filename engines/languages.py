@@ -1,0 +1,51 @@
+"""How people and their programs name a language."""
+
+from __future__ import annotations
+
+MODELS_OWN = frozenset({"", "auto", "null"})
+"""How clients say that they do not know the language, or had no value for it."""
+
+LANGUAGES = {
+    "arabic": "ar",
+    "breton": "br",
+    "catalan": "ca",
+    "chinese": "zh",
+    "czech": "cs",
+    "dutch": "nl",
+    "english": "en",
+    "esperanto": "eo",
+    "farsi": "fa",
+    "filipino": "fil",
+    "french": "fr",
+    "georgian": "ka",
+    "german": "de",
+    "greek": "el",
+    "gujarati": "gu",
+    "hindi": "hi",
+    "italian": "it",
+    "japanese": "ja",
+    "kazakh": "kk",
+    "korean": "ko",
+    "kyrgyz": "ky",
+    "mandarin": "zh",
+    "persian": "fa",
+    "polish": "pl",
+    "portuguese": "pt",
+    "russian": "ru",
+    "spanish": "es",
+    "swedish": "sv",
+    "tagalog": "tl",
+    "tajik": "tg",
+    "telugu": "te",
+    "turkish": "tr",
+    "ukrainian": "uk",
+    "uzbek": "uz",
+    "vietnamese": "vi",
+}
+"""English names, as Whisper's clients send them, of the languages that Vosk has models for -> BCP 47."""
+
+
+def bcp47(language: str) -> str:
+    """The code of a language's English name; "" for the model's own; anything else as it is."""
+    plain = language.strip()
+    return "" if plain.lower() in MODELS_OWN else LANGUAGES.get(plain.lower(), plain)
