@@ -304,6 +304,10 @@ class StorageFailed(StudioError):
     retry_after = 5
 
 
+class StorageBusy(StorageFailed):
+    """Another program holds the database for longer than we wait: what could not be stored can be, later."""
+
+
 class IdempotencyConflict(InvalidRequest):
     """The Idempotency-Key was used before for a different request."""
 

@@ -277,6 +277,8 @@ class Queue:
         self.drain()
         self._stopping = True
         self._call_workers()
+        # A worker may be about to start a job, which must not be overlooked below.
+        self._states.stop_claims()
         for job in self._live.unfinished():
             if job.state is not JobState.RUNNING:
                 continue

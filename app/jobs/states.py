@@ -28,6 +28,7 @@ from app.jobs.model import (
     JobState,
     QueueFull,
     Received,
+    StorageBusy,
     StorageFailed,
 )
 from app.jobs.store.database import Database
@@ -74,6 +75,7 @@ class States:
         self._live = live
         self._deliverers = deliverers
         self._now = now
+        self._no_more_claims = False
         self._unsaved: dict[str, tuple[Job, JobState, Outcome]] = {}
         """Ends that could not be stored. The jobs seem to go on until the disk takes them."""
 
@@ -110,8 +112,10 @@ class States:
         return job
 
     def claim(self, device: str) -> Claim | None:
-        """Start the device's next job, if there is one."""
+        """Start the device's next job, if there is one, and nothing after `stop_claims`."""
         with self._database.exclusive():
+            if self._no_more_claims:
+                return None
             # Not durable: after a power cut the job would be run as if for the first time. But the device's thread
             # does not wait for the disk.
             with self._database.write(durable=False) as db:
@@ -134,36 +138,59 @@ class States:
     def end(self, job: Job, expected: JobState, outcome: Outcome) -> None:
         """Take a job from the state `expected` to its end, unless it has left that state.
 
-        Raises nothing: a result that cannot be stored fails the job, and what cannot be stored at all is tried again.
+        Raises nothing: a result that the disk does not take fails the job, and what cannot be stored now, because
+        another program holds the database or there is no room for a word, is tried again.
         """
         try:
             self._change(job, expected, outcome)
+        except StorageBusy as problem:
+            log.error("the end of job %s could not be stored yet: %s", job.id, problem)
+            self._hold(job, expected, outcome, problem)
         except StorageFailed as problem:
             log.error("the end of job %s could not be stored: %s", job.id, problem)
-            self._files.discard(received for _, received in outcome.files)
-            lost = outcome if outcome.result is None else Outcome(error=JobError.of(problem))
+            lost = self._without_result(outcome, problem)
             try:
                 self._change(job, expected, lost)
             except StorageFailed:
-                self._unsaved[job.id] = (job, expected, lost)
-                self._live.hold(job.id, problem)
+                self._hold(job, expected, lost, problem)
+
+    def _without_result(self, outcome: Outcome, problem: StorageFailed) -> Outcome:
+        self._files.discard(received for _, received in outcome.files)
+        return outcome if outcome.result is None else Outcome(error=JobError.of(problem))
+
+    def _hold(self, job: Job, expected: JobState, outcome: Outcome, problem: StorageFailed) -> None:
+        if self._unsaved.setdefault(job.id, (job, expected, outcome))[2] is not outcome:
+            # It has ended otherwise before, at its deadline perhaps.
+            self._files.discard(received for _, received in outcome.files)
+        self._live.hold(job.id, problem)
 
     def save_unsaved(self) -> None:
         """Store the ends that the disk did not take. Raises nothing: what fails now is tried again."""
         for job, expected, outcome in list(self._unsaved.values()):
             try:
                 self._change(job, expected, outcome)
-            except StorageFailed:
+            except StorageBusy:
                 return
-            del self._unsaved[job.id]
+            except StorageFailed as problem:
+                self._unsaved[job.id] = (job, expected, self._without_result(outcome, problem))
+                return
+            # Others may be at the same: the second finds the job ended.
+            self._unsaved.pop(job.id, None)
+
+    def stop_claims(self) -> None:
+        """From now on no job is started; one that was is seen as running by whoever looks now."""
+        with self._database.exclusive():
+            self._no_more_claims = True
 
     def requeue(self, job: Job) -> None:
-        """Take a running job back to the queue, before all that came later. Raises StorageFailed."""
+        """Take a running job back to the queue, before all that came later, at a stop: a run that a stop breaks off is
+        not one of the MAX_ATTEMPTS. Raises StorageFailed."""
         with self._database.exclusive():
             with self._database.write() as db:
                 if self._rows.state(db, job.id) != (JobState.RUNNING, job.attempt):
                     return
-                waiting = job.with_(state=JobState.QUEUED, started_at=None, progress=JobProgress())
+                self._rows.pardon_run(db, job.id)
+                waiting = _waiting_again(job)
                 change_id = self._rows.change(db, waiting)
             self._live.put(waiting, change_id)
 
@@ -173,17 +200,22 @@ class States:
             with self._database.read() as db:
                 left = self._rows.unfinished(db)
                 self._files.sweep(self._rows.referred(db))
+                runs = {job.id: self._rows.runs(db, job) for job in left if job.state is JobState.RUNNING}
             for job in left:
-                with self._database.read() as db:
-                    runs = self._rows.runs(db, job)
-                    last = self._rows.history(db, job.id)[-1].id
-                self._live.put(job, last)
-                if job.state is JobState.RUNNING and runs >= MAX_ATTEMPTS:
-                    self._change(job, JobState.RUNNING, Outcome(error=JobError.of(GaveUp(runs))))
-                elif job.state is JobState.RUNNING:
-                    self.requeue(job)
-        if left:
-            log.warning("%d jobs of the last run go on", len(left))
+                if runs.get(job.id, 0) >= MAX_ATTEMPTS:
+                    self._change(job, JobState.RUNNING, Outcome(error=JobError.of(GaveUp(runs[job.id]))))
+            waiting = sorted(
+                (_waiting_again(job) for job in left if runs.get(job.id, 0) < MAX_ATTEMPTS), key=lambda job: job.order
+            )
+            if not waiting:
+                return
+            with self._database.write() as db:
+                # All get a new line of history, because followers have seen events after the last one that we do not
+                # know of, and what is to come must be later.
+                changes = [self._rows.change(db, job) for job in waiting]
+            for job, change_id in zip(waiting, changes, strict=True):
+                self._live.put(job, change_id)
+        log.warning("%d jobs of the last run go on", len(waiting))
 
     def _change(self, job: Job, expected: JobState, outcome: Outcome) -> None:
         """Take a job from the state `expected` to the final one that the outcome stands for."""
@@ -219,6 +251,10 @@ class States:
             with self._database.read() as db:
                 self._files.delete(file.sha256 for file in files if not self._rows.is_referred(db, file.sha256))
             raise
+
+
+def _waiting_again(job: Job) -> Job:
+    return job.with_(state=JobState.QUEUED, started_at=None, progress=JobProgress())
 
 
 def _state_of(outcome: Outcome) -> JobState:

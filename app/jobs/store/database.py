@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from queue import Empty, SimpleQueue
 
-from app.jobs.model import StorageFailed
+from app.jobs.model import StorageBusy, StorageFailed
 from app.jobs.store.folder import private
 from app.jobs.store.migrations import MIGRATIONS
 
@@ -25,12 +25,14 @@ BUSY_SECONDS = 10.0
 class Database:
     """The database `folder/jobs.db`, brought to this version's form. Thread-safe."""
 
-    def __init__(self, folder: Path, *, may_begin: bool) -> None:
+    def __init__(self, folder: Path, *, may_begin: bool, busy_seconds: float = BUSY_SECONDS) -> None:
         """`may_begin` is False where results of earlier jobs lie beside it: jobs that are gone must not go unnoticed.
+        `busy_seconds`: how long to wait for another program that holds the database.
 
         Raises StorageFailed with a sentence for whoever starts the studio.
         """
         self._path = folder / "jobs.db"
+        self._busy_seconds = busy_seconds
         self._lock = threading.RLock()
         self._readers: SimpleQueue[sqlite3.Connection] = SimpleQueue()
         if not may_begin and not self._path.exists():
@@ -102,7 +104,7 @@ class Database:
 
     def _connect(self, address: str) -> sqlite3.Connection:
         connection = sqlite3.connect(
-            address, uri=True, check_same_thread=False, isolation_level=None, timeout=BUSY_SECONDS
+            address, uri=True, check_same_thread=False, isolation_level=None, timeout=self._busy_seconds
         )
         connection.row_factory = sqlite3.Row
         connection.execute("PRAGMA foreign_keys=ON")
@@ -141,10 +143,10 @@ class Database:
         try:
             yield
         except sqlite3.Error as error:
-            remedy = "Free disk space or check the data folder."
+            sentence = f"The studio's job store could not be used ({error})."
             if _primary_code(error) == sqlite3.SQLITE_BUSY:
-                remedy = "Another program holds it; try again when that has ended."
-            raise StorageFailed(f"The studio's job store could not be used ({error}). {remedy}") from error
+                raise StorageBusy(f"{sentence} Another program holds it; try again when that has ended.") from error
+            raise StorageFailed(f"{sentence} Free disk space or check the data folder.") from error
 
     def _lost(self, how: str) -> StorageFailed:
         files = self._path.parent / "files"

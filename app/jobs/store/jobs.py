@@ -234,9 +234,13 @@ class JobRows:
         return db.execute("SELECT 1 FROM files WHERE sha256 = ? LIMIT 1", (sha256,)).fetchone() is not None
 
     def runs(self, db: sqlite3.Connection, job: Job) -> int:
-        """How often the job was started since its sender asked for it last."""
+        """How often the job was started since its sender asked for it last, but for runs that a stop broke off."""
         (earlier,) = db.execute("SELECT earlier_attempts FROM jobs WHERE id = ?", (job.id,)).fetchone()
         return job.attempt - int(earlier)
+
+    def pardon_run(self, db: sqlite3.Connection, job_id: str) -> None:
+        """Do not count the job's last run in `runs`."""
+        db.execute("UPDATE jobs SET earlier_attempts = earlier_attempts + 1 WHERE id = ?", (job_id,))
 
     def _job(self, db: sqlite3.Connection, row: sqlite3.Row) -> Job:
         kind = self._kinds[row["kind"]]
