@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
@@ -17,8 +17,8 @@ from app.jobs.store.database import Database
 from app.jobs.store.opening import open_stores
 from app.jobs.worker import Worker
 from app.work.request import JobRequest
-from engines.errors import Cancelled, StudioError
-from engines.events import Progress
+from engines.errors import Cancelled, InvalidRequest
+from engines.events import OnProgress, Progress
 from engines.requests import Request
 from engines.results import Result, Unused
 
@@ -66,10 +66,13 @@ class HeldKind(Kind[Asked, Task, str, Done]):
         self.order: list[str] = []
         self.most_at_once = 0
         self.fail_with: Exception | None = None
+        self.fail_storing_with: Exception | None = None
         self.drawn = 0
         self._lock = threading.Lock()
 
     def prepare(self, request: Asked, inputs: Mapping[str, Received]) -> tuple[Task, tuple[Unused, ...]]:
+        if not request.say:
+            raise InvalidRequest("say", "say is empty.")
         with self._lock:
             self.drawn += 1
             return Task(say=request.say, drawn=self.drawn), ()
@@ -99,6 +102,8 @@ class HeldKind(Kind[Asked, Task, str, Done]):
         self.storing.append(context.job_id)
         self.store_release.wait(30)
         file = context.keep("1.txt", "text/plain", made.encode())
+        if self.fail_storing_with is not None:
+            raise self.fail_storing_with
         return Done(said=made, drawn=work.drawn, file=file.id)
 
 
@@ -112,7 +117,7 @@ class Desk:
         width: int = 1,
         capacity: int = 50,
         kinds: tuple[HeldKind, ...] | None = None,
-        load_error: StudioError | None = None,
+        load: Callable[[OnProgress], None] = lambda _: None,
         work: bool = True,
         **options: Any,
     ) -> None:
@@ -121,10 +126,6 @@ class Desk:
         self.kinds = kinds or (HeldKind(),)
         self.kind = self.kinds[0]
         self.queue = Queue(self.database, self.files, self.kinds, capacity={"bench": capacity}, **options)
-
-        def load(_: Any) -> None:
-            if load_error is not None:
-                raise load_error
 
         self.worker = Worker("bench", self.queue, self.kinds, load, width=width)
         if work:

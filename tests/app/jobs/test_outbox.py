@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from app.jobs.model import Job, JobState
+from app.jobs.model import MAX_ATTEMPTS, Job, JobState
 from engines.errors import OutOfMemory
 from tests.app.jobs.small_work import Desk, wait_for
 from tests.serving import until
@@ -57,6 +57,43 @@ def test_every_kind_of_end_is_to_be_delivered_once(tmp_path: Path) -> None:
         ("post", failed.id, 1),
         ("post", good.id, 1),
     ]
+    desk.stop()
+
+
+def test_a_job_that_is_given_up_is_to_be_delivered(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, deliverers=(Post(),))
+    job = desk.submit()
+    for _ in range(MAX_ATTEMPTS):
+        until(lambda desk=desk: desk.kind.running == [job.id])  # type: ignore[misc]
+        assert entries(tmp_path) == []
+        desk.crash()
+        desk = Desk(tmp_path, deliverers=(Post(),))
+    assert desk.get(job).state is JobState.FAILED
+    assert entries(tmp_path) == [("post", job.id, MAX_ATTEMPTS)]
+    desk.stop()
+
+
+def test_a_stop_delivers_nothing_and_keeps_what_is_to_be_delivered(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, deliverers=(Post(),))
+    cancelled, running = desk.submit(), desk.submit()
+    until(lambda: desk.kind.running == [cancelled.id])
+    wait_for(desk.queue.cancel(cancelled.id, "ann"))
+    until(lambda: desk.kind.running == [running.id])
+    desk.stop()
+    again = Desk(tmp_path, deliverers=(Post(),), work=False)
+    assert entries(tmp_path) == [("post", cancelled.id, 1)]
+    again.stop()
+
+
+def test_each_run_that_ends_is_to_be_delivered(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, deliverers=(Post(),))
+    desk.kind.release.set()
+    desk.kind.fail_with = OutOfMemory("The memory did not suffice.")
+    job = desk.end(desk.submit(idempotency_key="k"))
+    desk.kind.fail_with = None
+    desk.submit(idempotency_key="k")
+    desk.end(job)
+    assert entries(tmp_path) == [("post", job.id, 1), ("post", job.id, 2)]
     desk.stop()
 
 

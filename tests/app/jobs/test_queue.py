@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -25,8 +27,10 @@ from app.jobs.model import (
     Priority,
     QueueFull,
 )
+from app.jobs.queue import FORGET_AT_ONCE
 from app.jobs.worker import MADE_AT_ONCE, WorkerState
 from engines.errors import InvalidRequest, ModelMissing
+from engines.events import OnProgress, Progress
 from tests.app.jobs.small_work import Desk, Done, HeldKind, wait_for
 from tests.serving import until
 
@@ -110,7 +114,10 @@ def test_errors_are_kept_as_errors_and_never_as_results(desk: Desk) -> None:
 
 
 def test_a_model_that_cannot_be_loaded_fails_its_jobs_with_the_reason(tmp_path: Path) -> None:
-    desk = Desk(tmp_path, load_error=ModelMissing("sdxl is not here. Get it: python3 launch.py models pull sdxl"))
+    def load(_: OnProgress) -> None:
+        raise ModelMissing("sdxl is not here. Get it: python3 launch.py models pull sdxl")
+
+    desk = Desk(tmp_path, load=load)
     done = desk.end(desk.submit())
     assert done.error is not None
     assert (done.state, done.error.type, done.error.status) == (JobState.FAILED, "model_missing", 503)
@@ -119,7 +126,69 @@ def test_a_model_that_cannot_be_loaded_fails_its_jobs_with_the_reason(tmp_path: 
     desk.stop()
 
 
+def test_jobs_wait_while_the_model_loads_and_the_loading_is_told(tmp_path: Path) -> None:
+    loaded = threading.Event()
+
+    def load(on_progress: OnProgress) -> None:
+        on_progress(Progress("download", 1, 4, 0.25))
+        loaded.wait(20)
+
+    desk = Desk(tmp_path, load=load)
+    job = desk.submit()
+    until(lambda: desk.worker.status.loading == Progress("download", 1, 4, 0.25))
+    status = desk.worker.status
+    assert (status.state, status.waiting, status.running) == (WorkerState.LOADING, 1, 0)
+    loaded.set()
+    desk.kind.release.set()
+    assert desk.end(job).state is JobState.SUCCEEDED
+    assert (desk.worker.status.state, desk.worker.status.loading) == (WorkerState.READY, None)
+    desk.stop()
+
+
+def test_what_a_kind_refuses_is_no_job(desk: Desk) -> None:
+    with pytest.raises(InvalidRequest, match="say is empty"):
+        desk.submit("", idempotency_key="k")
+    assert desk.queue.idle
+    assert desk.submit("words", idempotency_key="k").state is JobState.QUEUED
+
+
+def test_of_a_job_that_breaks_while_it_is_stored_no_file_is_left(desk: Desk, tmp_path: Path) -> None:
+    desk.kind.release.set()
+    desk.kind.fail_storing_with = ZeroDivisionError("secret detail")
+    broken = desk.end(desk.submit())
+    assert broken.error is not None
+    assert (broken.error.type, broken.files) == ("internal", ())
+    until(lambda: not list(desk.files.uploads.iterdir()))
+    assert contents(tmp_path) == []
+    desk.kind.fail_storing_with = None
+    assert desk.end(desk.submit()).state is JobState.SUCCEEDED
+
+
 # -- order
+
+
+def test_as_many_at_once_as_the_device_is_wide(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, width=2)
+    jobs = [desk.submit() for _ in range(3)]
+    until(lambda: len(desk.kind.running) == 2)
+    desk.kind.release.set()
+    assert all(desk.end(job).state is JobState.SUCCEEDED for job in jobs)
+    assert desk.kind.most_at_once == 2
+    desk.stop()
+
+
+def test_nobody_saves_turns_up(desk: Desk) -> None:
+    """One who comes late goes next, and not as often as the others have had their turns."""
+    ann = [desk.submit(user="ann") for _ in range(4)]
+    until(lambda: desk.kind.running == [ann[0].id])
+    wait_for(desk.queue.cancel(ann[0].id, "ann"))
+    until(lambda: desk.kind.running == [ann[1].id])
+    late = [desk.submit(user="late") for _ in range(3)]
+    desk.kind.release.set()
+    for job in (*ann, *late):
+        desk.end(job)
+    expected = [ann[0], ann[1], late[0], ann[2], late[1], ann[3], late[2]]
+    assert desk.kind.order == [job.id for job in expected]
 
 
 def test_one_at_a_time_and_in_order(desk: Desk) -> None:
@@ -307,6 +376,28 @@ def test_events_have_growing_ids_and_go_on_after_any_of_them(desk: Desk) -> None
         assert wait_for(_events(desk, job, event.id)) == events[number + 1 :]
 
 
+def test_an_id_from_the_future_ends_with_the_job(desk: Desk) -> None:
+    job = desk.submit()
+    desk.kind.release.set()
+    assert wait_for(_events(desk, job, (10**9, 0))) == []
+    assert wait_for(_events(desk, job, (10**9, 0))) == []
+
+
+def test_the_wait_is_foretold_once_a_job_has_been_timed(desk: Desk) -> None:
+    running = desk.submit()
+    assert desk.get(desk.submit()).progress.eta_seconds is None
+    until(lambda: desk.get(running).progress.step > 1)
+    desk.kind.release.set()
+    until(lambda: desk.queue.idle)
+    desk.kind.release.clear()
+    desk.submit()
+    until(lambda: desk.kind.running)
+    progress = desk.submit().progress
+    assert progress.ahead == 1
+    assert progress.eta_seconds is not None
+    assert progress.eta_seconds > 0
+
+
 def test_a_watcher_that_goes_away_leaves_the_job_running(desk: Desk) -> None:
     async def leave(job: Job) -> None:
         with suppress(TimeoutError):
@@ -472,13 +563,60 @@ def test_an_input_is_there_for_the_run_and_gone_after_it(desk: Desk, tmp_path: P
     assert contents(tmp_path) == [done.files[0].sha256]
 
 
+def test_a_result_that_is_a_waiting_jobs_input_too_stays(tmp_path: Path) -> None:
+    clock = [1000.0]
+    desk = Desk(tmp_path, now=lambda: clock[0])
+    desk.kind.release.set()
+    desk.end(desk.submit("paper"))
+    desk.kind.release.clear()
+    clock[0] += 100
+    desk.submit("first")
+    waiting = desk.submit("words on ", inputs={"paper": desk.files.write(b"paper")})
+    assert desk.queue.prune(50) == 1
+    desk.kind.release.set()
+    assert result(desk.end(waiting)).said == "words on paper"
+    desk.stop()
+
+
+def test_jobs_that_wait_or_run_are_never_old(desk: Desk) -> None:
+    jobs = [desk.submit(), desk.submit()]
+    until(lambda: desk.kind.running)
+    assert desk.queue.prune(-1) == 0
+    desk.kind.release.set()
+    assert all(desk.end(job).state is JobState.SUCCEEDED for job in jobs)
+
+
+def test_a_deleted_jobs_key_and_history_are_gone(desk: Desk, tmp_path: Path) -> None:
+    desk.kind.release.set()
+    old = desk.end(desk.submit("a", idempotency_key="k"))
+    assert desk.queue.prune(-1) == 1
+    with sqlite3.connect(tmp_path / "jobs.db") as db:
+        rows = [db.execute(f"SELECT count(*) FROM {table}").fetchone() for table in ("jobs", "files", "events")]
+    db.close()
+    assert rows == [(0,)] * 3
+    assert desk.submit("other words", idempotency_key="k").id != old.id
+
+
+def test_many_old_jobs_go_in_one_call(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, capacity=FORGET_AT_ONCE + 50)
+    desk.kind.release.set()
+    for number in range(FORGET_AT_ONCE + 5):
+        desk.submit(str(number))
+    until(lambda: desk.queue.idle)
+    assert desk.queue.prune(-1) == FORGET_AT_ONCE + 5
+    assert contents(tmp_path) == []
+    desk.stop()
+
+
 def test_a_renamed_account_keeps_its_jobs(tmp_path: Path) -> None:
     desk = Desk(tmp_path)
     desk.kind.release.set()
-    job = desk.end(desk.submit(account="token-123"))
+    job = desk.end(desk.submit(account="token-123", idempotency_key="k"))
     desk.stop()
     again = Desk(tmp_path, renamed={"token-123": "web"})
     assert again.get(job, "web").state is JobState.SUCCEEDED
+    assert again.submit(account="web", idempotency_key="k").id == job.id
+    assert [found.id for found in wait_for(again.queue.recent("web", "held"))] == [job.id]
     with pytest.raises(JobNotFound):
         again.get(job, "token-123")
     again.stop()
