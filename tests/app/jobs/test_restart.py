@@ -7,7 +7,6 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -15,6 +14,7 @@ from app.jobs.files import Files
 from app.jobs.live import JobEvent
 from app.jobs.model import MAX_ATTEMPTS, Interrupted, Job, JobState, Priority
 from app.jobs.queue import Submission
+from app.jobs.states import Claim
 from app.jobs.store.database import Database
 from app.jobs.store.folder import held
 from app.work.image import PicturesResult, PictureWork, PlainRequest
@@ -117,41 +117,54 @@ def test_who_comes_to_wait_after_the_stop_is_told_too(tmp_path: Path) -> None:
     desk.stop()
 
 
-class WatchedDatabase(Database):
-    """Counts those who want to write."""
+class OrderedDatabase(Database):
+    """Lets those who want to write come in the order of `turns`, the names of their threads."""
 
-    wanting = 0
+    turns: tuple[str, ...] = ()
+    wanting: frozenset[str] = frozenset()
+    done: frozenset[str] = frozenset()
 
     @contextmanager
     def exclusive(self) -> Iterator[None]:
-        self.wanting += 1
+        name = threading.current_thread().name
+        if name not in self.turns or name in self.wanting:
+            with super().exclusive():
+                yield
+            return
+        self.wanting |= {name}
+        before = set(self.turns[: self.turns.index(name)])
+        until(lambda: self.wanting == set(self.turns) and before <= self.done)
         with super().exclusive():
             yield
+        self.done |= {name}
 
 
-class WatchedDesk(Desk):
+class OrderedDesk(Desk):
     def open(self, folder: Path) -> tuple[Database, Files]:
         self.opened.enter_context(held(folder))
-        self.watched = WatchedDatabase(folder, may_begin=True)
-        self.opened.callback(self.watched.close)
-        return self.watched, Files(folder)
+        self.ordered = OrderedDatabase(folder, may_begin=True)
+        self.opened.callback(self.ordered.close)
+        return self.ordered, Files(folder)
 
 
-def test_a_job_that_is_about_to_be_started_at_the_stop_is_not_overlooked(tmp_path: Path) -> None:
+@pytest.mark.parametrize("turns", [("claim", "stop"), ("stop", "claim")])
+def test_a_job_that_is_about_to_be_started_at_the_stop_is_not_overlooked(
+    tmp_path: Path, turns: tuple[str, str]
+) -> None:
     """It would run on and be taken, after the next start, for one that had ended its process."""
-    desk = WatchedDesk(tmp_path, work=False)
+    desk = OrderedDesk(tmp_path, work=False)
     job = desk.submit()
-    claims: list[Any] = []
-    threads = [
-        threading.Thread(target=lambda: claims.append(desk.queue.claim("bench"))),
-        threading.Thread(target=desk.queue.give_up),
-    ]
-    with desk.watched.exclusive():
-        for thread in threads:
-            before = desk.watched.wanting
-            thread.start()
-            until(lambda before=before, thread=thread: desk.watched.wanting > before or not thread.is_alive())  # type: ignore[misc]
-    for thread in threads:
+    claims: list[Claim | None] = []
+    desk.ordered.turns = turns
+    threads = {
+        "claim": threading.Thread(target=lambda: claims.append(desk.queue.claim("bench")), name="claim"),
+        "stop": threading.Thread(target=desk.queue.give_up, name="stop"),
+    }
+    for name in ("claim", "stop"):
+        # Each has decided to write before the other does.
+        threads[name].start()
+        until(lambda name=name: name in desk.ordered.wanting)  # type: ignore[misc]
+    for thread in threads.values():
         thread.join()
     assert desk.get(job).state is JobState.QUEUED
     assert all(claim is None or claim.cancel.is_set() for claim in claims)
