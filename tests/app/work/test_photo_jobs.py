@@ -95,6 +95,23 @@ def test_a_repeated_key_makes_one_job_of_one_photo(studio: Studio, photo: Path, 
     assert kept(tmp_path) == [first.files[0].sha256]
 
 
+def test_a_job_that_is_run_again_brings_its_photo_along(
+    studio: Studio, image: BlobEngine, photo: Path, tmp_path: Path
+) -> None:
+    image.gate.clear()
+    sha256 = hashlib.sha256(photo.read_bytes()).hexdigest()
+    first = submit(studio, photo, "once")
+    asyncio.run(studio.queue.cancel(first.id, "ann"))
+    assert end(studio, first).state is JobState.CANCELLED
+    assert kept(tmp_path) == []
+    assert submit(studio, photo, "once").id == first.id
+    assert kept(tmp_path) == [sha256]
+    image.gate.set()
+    result = end(studio, first).succeeded().result
+    assert result is not None
+    assert result.model_dump()["images"][0]["recipe"]["photo_sha256"] == sha256
+
+
 def test_a_job_that_is_not_taken_leaves_no_copy(studio: Studio, image: BlobEngine, photo: Path, tmp_path: Path) -> None:
     image.gate.clear()
     for _ in range(2):

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from app.presets import ASPECTS, Preset, Presets
-from app.work.image import PictureWork, PlainKind, PlainRequest
-from app.work.presets import HeroKind, HeroRequest, hero_prompt
+from app.work.image import PictureKind, PictureWork, PlainKind, PlainRequest
+from app.work.presets import AvatarKind, HeroKind, HeroRequest, hero_prompt
 from engines.errors import InvalidRequest
-from engines.requests import MAX_PROMPT_CHARS, parse
-from engines.results import ImageModelInfo
+from engines.requests import MAX_PROMPT_CHARS, ImageRequest, parse
+from engines.results import ImageModelInfo, Unused
 from tests.small_engines import BlobEngine
 
 SDXL = ImageModelInfo(
@@ -99,6 +101,82 @@ GIVEN: dict[str, Any] = {
 def test_what_was_given_comes_first_and_alone(info: ImageModelInfo, preset: Preset | None, name: str) -> None:
     plain = request(preset, info)
     assert request(preset, info, **{name: GIVEN[name]}) == plain.model_copy(update={name: GIVEN[name]})
+
+
+FACE = replace(PRESET, id="face", kind="avatar", prompt="portrait of {subject}", width=832, height=1216, aspect=None)
+PRESETS = Presets((FACE,), (PRESET, replace(PRESET, id="second", prompt="{subject} at night")))
+
+
+def prepared(make: Callable[[BlobEngine], PictureKind[Any]], /, **sent: Any) -> Any:
+    """The work that a request comes to, and what of it will not be used."""
+    kind = make(Knowing())
+    return kind.prepare(parse(kind.request_type, {"prompt": "a cat", "seed": 7, **sent}), {})
+
+
+def hero(engine: BlobEngine) -> HeroKind:
+    return HeroKind(engine, PRESETS)
+
+
+def avatar(engine: BlobEngine) -> AvatarKind:
+    return AvatarKind(engine, PRESETS)
+
+
+def test_the_first_preset_is_taken_where_none_is_named_and_another_by_its_id() -> None:
+    assert prepared(hero)[0].preset == "look"
+    assert prepared(hero, preset="second")[0].prompt == "a cat at night"
+    assert prepared(avatar)[0].prompt == "portrait of a cat"
+    with pytest.raises(InvalidRequest, match="look, second") as caught:
+        prepared(hero, preset="face")
+    assert caught.value.field == "preset"
+
+
+def test_null_stands_for_what_is_left_out() -> None:
+    nothing = dict.fromkeys([*GIVEN, "preset", "aspect", "negative_prompt"])
+    assert prepared(hero, **{**nothing, "seed": 7}) == prepared(hero)
+
+
+def test_how_far_to_go_from_the_photo_is_the_senders_choice() -> None:
+    usual = prepared(avatar)[0]
+    assert prepared(avatar, photo_strength=0.3)[0] == usual.model_copy(update={"photo_strength": 0.3})
+
+
+class Asked(Knowing):
+    """Keeps what it is asked about, and has something to say."""
+
+    said = (Unused("guidance_scale", "guidance_scale has no effect here."),)
+    asked: ImageRequest | None = None
+
+    def check(self, request: ImageRequest, photo: Path | None) -> tuple[Unused, ...]:
+        self.asked = request
+        return self.said
+
+
+def test_the_model_is_asked_about_the_work_and_says_what_it_will_not_use() -> None:
+    engine = Asked()
+    work, unused = prepared(lambda _: hero(engine))
+    assert (engine.asked, unused) == (work, engine.said)
+
+
+@pytest.mark.parametrize("prompt", ["", " ", "\n\t", "\u3000"])
+@pytest.mark.parametrize("preset", ["face", "none"])
+def test_an_avatar_needs_a_prompt(preset: str, prompt: str) -> None:
+    with pytest.raises(InvalidRequest, match="prompt is empty") as caught:
+        prepared(avatar, preset=preset, prompt=prompt)
+    assert caught.value.field == "prompt"
+
+
+def test_a_hero_without_a_prompt_is_made_of_the_post() -> None:
+    post = {"title": "Ten tips", "summary": "Rest."}
+    assert prepared(hero, prompt=" ", **post)[0].prompt == "photo of a scene about Ten tips, Rest, mountains"
+    assert prepared(hero, **post)[0].prompt == "photo of a cat, mountains"
+
+
+@pytest.mark.parametrize("name", ["prompt", "negative_prompt"])
+@pytest.mark.parametrize("make", [PlainKind, hero, avatar])
+def test_words_that_are_too_long_by_themselves_are_refused(make: Any, name: str) -> None:
+    with pytest.raises(InvalidRequest, match=f"has {MAX_PROMPT_CHARS + 1} characters") as caught:
+        prepared(make, **{name: "x" * (MAX_PROMPT_CHARS + 1)})
+    assert caught.value.field == name
 
 
 def test_a_random_seed_is_drawn_before_anything_runs() -> None:
