@@ -27,9 +27,11 @@ COPIED = ("launch.py", "pyproject.toml", "app/__init__.py", "app/about.py", "app
 
 # What stands in the copy for the app: it tells where it runs and what it was given.
 SETTINGS = """
-class SettingsRefused(Exception): pass
 def load(flags, env_file): return flags
 load_transcriber = load
+"""
+REPORT = """
+class SettingsRefused(Exception): pass
 """
 SERVE = """
 import json, sys, tiny
@@ -124,6 +126,7 @@ def first_start(tmp_path_factory: pytest.TempPathFactory) -> tuple[Copy, int, st
     for name in COPIED:
         shutil.copy(ROOT / name, copy.folder / name)
     (copy.folder / "app" / "settings" / "fields.py").write_text(SETTINGS)
+    (copy.folder / "app" / "settings" / "report.py").write_text(REPORT)
     (copy.folder / "app" / "cli" / "serve.py").write_text(SERVE)
     copy.require("tiny==1.0")
     return (copy, *copy.run("--port", "1234"))
