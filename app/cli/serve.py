@@ -6,15 +6,16 @@ import os
 import socket
 import sys
 from collections.abc import Callable, Sequence
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 from app.about import version
 from app.accounts import Accounts
-from app.imports import quick_imports
 from app.logs import set_up_logging
 from app.runner import PortRefused, listen, run, say
 from app.settings.fields import Settings, is_loopback
 from engines.errors import StudioError
+from engines.imports import quick_imports
 
 if TYPE_CHECKING:
     from app.studio import Studio
@@ -35,7 +36,7 @@ def main(settings: Settings) -> int:
     try:
         listener = listen(settings.host, settings.port)
         # Only now the slow imports: a taken port is told at once.
-        with quick_imports():
+        with quick_imports("gradio.component_meta", _leave_out_stubs):
             from app.ui.page import import_page
             from app.wiring import build_studio, describe
 
@@ -46,6 +47,12 @@ def main(settings: Settings) -> int:
         sys.stderr.write(f"{refused}\n")
         return 1
     return serve(studio, accounts, listener, lambda: say(welcome(settings, describe(settings, studio))))
+
+
+def _leave_out_stubs(component_meta: ModuleType) -> None:
+    """Gradio, while it is imported, parses the source of its 81 component classes to see whether the stub files for
+    editors beside them are current. That was half the time of its import, and nothing here reads those files."""
+    component_meta.__dict__["create_or_modify_pyi"] = lambda *_: None
 
 
 def serve(studio: Studio, accounts: Accounts, listener: socket.socket, on_started: Callable[[], None]) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -99,17 +98,11 @@ class SdxlEngine:
     def _get(self, on_progress: OnProgress) -> Loaded:
         with self._lock:
             if self._loaded is None:
-                from engines.sdxl.quiet import be_quiet
+                from engines.sdxl.libraries import import_libraries
 
-                be_quiet()
-                # What modules make is there to stay: looking through it for garbage while it grows takes a sixth of the
-                # time.
-                gc.disable()
-                try:
-                    from engines.sdxl.load import FP16_VAE, load
-                    from engines.sdxl.preview import latent_colours
-                finally:
-                    gc.enable()
+                import_libraries()
+                from engines.sdxl.load import FP16_VAE, load
+                from engines.sdxl.preview import latent_colours
 
                 vae = FP16_VAE if self._fp16_vae is None else self._fp16_vae
                 model, device = self._model, self._info.device

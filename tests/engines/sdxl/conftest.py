@@ -18,7 +18,7 @@ from engines import events
 from engines.requests import ImageRequest
 from engines.results import ImageResult
 from engines.sdxl.engine import SdxlEngine
-from engines.sdxl.quiet import be_quiet
+from engines.sdxl.libraries import import_libraries
 
 Pixels = NDArray[np.int16]
 Generate = Callable[..., ImageResult]
@@ -56,7 +56,7 @@ def photo(tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    be_quiet()
+    import_libraries()
     from tests.tiny_sdxl import build_folder
 
     return build_folder(tmp_path_factory.mktemp("models") / "tiny")
@@ -65,7 +65,7 @@ def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def sketch_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """As unlike SDXL as a fixed-size model may be: 8 latent channels, 16 pixels a latent, v-prediction, zero SNR."""
-    be_quiet()
+    import_libraries()
     from tests.tiny_sdxl import Shape, build_folder
 
     folder = build_folder(tmp_path_factory.mktemp("models") / "sketch", Shape(8, 5, v_prediction=True))

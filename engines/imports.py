@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
@@ -12,9 +12,13 @@ from types import ModuleType
 
 
 @contextmanager
-def quick_imports() -> Iterator[None]:
-    """For a block that imports Gradio and much else, once, before there are other threads."""
-    finder = _GradioWithoutStubs()
+def quick_imports(name: str, change: Callable[[ModuleType], None]) -> Iterator[None]:
+    """For a block that imports much, once: without garbage collection, and with a module changed before others use it.
+
+    name: of the module, which the block imports directly or not.
+    change: called with it when it has been executed.
+    """
+    finder = _Changing(name, change)
     sys.meta_path.insert(0, finder)
     # What modules make is there to stay. Looking through all of it for garbage, again and again while it grows, took a
     # sixth of the time.
@@ -24,25 +28,28 @@ def quick_imports() -> Iterator[None]:
     finally:
         gc.enable()
         sys.meta_path.remove(finder)
+        # And it is never looked through later: a pass over a million objects held everything else up for half a second.
+        gc.freeze()
 
 
-class _GradioWithoutStubs(MetaPathFinder):
-    """Gradio, while it is imported, parses the source of its 81 component classes to see whether the stub files for
-    editors beside them are current. That was half the time of its import, and nothing here reads those files."""
+class _Changing(MetaPathFinder):
+    def __init__(self, name: str, change: Callable[[ModuleType], None]) -> None:
+        self._name = name
+        self._change = change
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        if fullname != "gradio.component_meta":
+        if fullname != self._name:
             return None
         spec = PathFinder.find_spec(fullname, path, target)
         if spec is None or spec.loader is None:
             return spec
         execute = spec.loader.exec_module
 
-        def execute_and_leave_out(module: ModuleType) -> None:
+        def execute_and_change(module: ModuleType) -> None:
             execute(module)
-            module.__dict__["create_or_modify_pyi"] = lambda *_: None
+            self._change(module)
 
-        spec.loader.exec_module = execute_and_leave_out  # type: ignore[method-assign]
+        spec.loader.exec_module = execute_and_change  # type: ignore[method-assign]
         return spec
