@@ -1,4 +1,4 @@
-"""Brings in torch, transformers and diffusers: quickly, and without their progress bars and advice in a server's log."""
+"""Brings in torch, transformers and diffusers, quickly, and without their progress bars and advice in the log."""
 
 from __future__ import annotations
 
