@@ -11,7 +11,6 @@ measured and told, not assumed away. The last line is JSON.
 import argparse
 import json
 import os
-import platform
 import resource
 import statistics
 import subprocess
@@ -19,9 +18,13 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from datetime import UTC, datetime
 from pathlib import Path
+from threading import Event
 from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from bench.report import report
 
 ROOT = Path(__file__).resolve().parent.parent
 POLICIES: dict[str, dict[str, str]] = {
@@ -37,30 +40,28 @@ ENOUGH_SECONDS = 4.0
 LIMIT_SECONDS = 45.0
 """A process that has made no picture by then is ended, and this is taken as its time."""
 
-CHILD = f"""
-import json, statistics, time
-from pathlib import Path
-from threading import Event
-from engines.sdxl.engine import SdxlEngine
-from engines.types import ImageRequest
 
-engine = SdxlEngine(Path("models/sketch"), "cpu")
-times = []
-for seed in range({PICTURES} + 1):  # the first one warms up
-    start = time.perf_counter()
-    request = ImageRequest("a woman with short black hair", width=256, height=256, seed=seed)
-    engine.generate(request, lambda _: None, Event())
-    times.append(time.perf_counter() - start)
-    if seed and sum(times) > {ENOUGH_SECONDS}:
-        break
-print(json.dumps(statistics.median(times[1:])))
-"""
+def measure_here() -> float:
+    """Median seconds of a picture in this process, with what its environment said when torch was loaded."""
+    from engines.requests import ImageRequest
+    from engines.sdxl.engine import SdxlEngine
+
+    engine = SdxlEngine(Path("models/sketch"), "cpu")
+    times: list[float] = []
+    for seed in range(PICTURES + 1):  # the first one warms up
+        start = time.perf_counter()
+        request = ImageRequest(prompt="a woman with short black hair", width=256, height=256, seed=seed)
+        engine.generate(request, None, lambda _: None, Event())
+        times.append(time.perf_counter() - start)
+        if seed and sum(times) > ENOUGH_SECONDS:
+            break
+    return statistics.median(times[1:])
 
 
 def picture_seconds(policy: dict[str, str]) -> float:
     """Median seconds of a picture in a fresh process."""
     environment = {name: value for name, value in os.environ.items() if name not in VARIABLES}
-    command = [sys.executable, "-c", CHILD]
+    command = [sys.executable, __file__, "--here"]
     try:
         done = subprocess.run(
             command, cwd=ROOT, env={**environment, **policy}, stdout=subprocess.PIPE, timeout=LIMIT_SECONDS, check=True
@@ -143,23 +144,23 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description="Measure how OpenMP's threads should wait.")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--minutes", type=float, default=15, help="begin no further round after that")
+    parser.add_argument("--here", action="store_true", help="measure in this process alone, and print the seconds")
     options = parser.parse_args(argv)
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
-    now, started = datetime.now(UTC), time.monotonic()
+    if options.here:
+        print(json.dumps(measure_here()))
+        return
+    started = time.monotonic()
     measured = measure(options.rounds, options.minutes)
     others = measured["other_work_share"]["median"]
-    report = {
-        "bench": "cpu_threads",
-        "date": now.isoformat(timespec="seconds"),
-        "commit": commit.stdout.strip(),
-        "device": f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, fp32",
-        "minutes": round((time.monotonic() - started) / 60, 1),
-        "note": f"other processes took {others:.0%} of the machine" + (": not a quiet one" if others > 0.05 else ""),
-        **measured,
-    }
-    out = ROOT / "bench" / "results" / f"cpu_threads-{now:%Y-%m-%d}.json"
-    out.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
-    print(json.dumps(report))
+    note = f"other processes took {others:.0%} of the machine" + (": not a quiet one" if others > 0.05 else "")
+    report(
+        "cpu_threads",
+        {
+            "minutes": round((time.monotonic() - started) / 60, 1),
+            "note": note,
+            **measured,
+        },
+    )
 
 
 if __name__ == "__main__":
