@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from app.accounts import Accounts
-from app.jobs.model import AnyKind
-from app.jobs.queue import Queue
+from app.jobs.fetching import FETCHED_AT_ONCE, FetchWorker
+from app.jobs.model import AnyKind, Opener
+from app.jobs.queue import FETCH, Queue
 from app.jobs.store.opening import open_stores
 from app.jobs.store.outbox import Deliverer
 from app.jobs.worker import Worker
@@ -109,10 +110,11 @@ def assemble(
     image: ImageEngine,
     speech: SpeechEngine,
     *,
+    opener: Opener | None = None,
     renamed: Mapping[str, str] | None = None,
     deliverers: tuple[Deliverer, ...] = (),
 ) -> Studio:
-    """A studio over the given engines. `renamed`: see Queue. Raises PresetError, StorageFailed."""
+    """A studio over the given engines. `opener`, `renamed`: see Queue. Raises PresetError, StorageFailed."""
     presets = load_presets(ROOT / "presets", settings.presets_dir)
     kinds: list[AnyKind] = [
         PlainKind(image),
@@ -126,17 +128,25 @@ def assemble(
             database,
             files,
             kinds,
-            capacity={"image": settings.max_queue + 1, "speech": settings.max_queue + settings.speech_workers},
+            capacity={
+                "image": settings.max_queue + 1,
+                "speech": settings.max_queue + settings.speech_workers,
+                FETCH: settings.max_queue + FETCHED_AT_ONCE,
+            },
+            opener=opener,
             deliverers=deliverers,
             renamed=renamed,
         )
+        workers = [
+            Worker("image", queue, kinds, image.load),
+            Worker("speech", queue, kinds, lambda _: speech.load(), width=settings.speech_workers),
+        ]
+        if opener is not None:
+            workers.append(FetchWorker(queue, files, kinds, opener))
         return Studio(
             queue=queue,
             files=files,
-            workers=(
-                Worker("image", queue, kinds, image.load),
-                Worker("speech", queue, kinds, lambda _: speech.load(), width=settings.speech_workers),
-            ),
+            workers=tuple(workers),
             speech=speech,
             max_upload_bytes=settings.max_upload_mb * 2**20,
             retention_seconds=settings.job_retention_days * DAY,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Annotated, Any
@@ -110,8 +111,12 @@ async def _on_bug(request: Request, __: Exception) -> Response:
 
 def _as_expected(request: Request, answer: JSONResponse) -> Response:
     """The answer, with `success: false` beside it on the routes whose clients look for that."""
-    if request.scope["path"] not in WITH_SUCCESS:
+    path = request.scope["path"]
+    if path not in WITH_SUCCESS:
         return answer
+    beside: dict[str, Any] = {"success": False}
+    if path == "/transcribe":
+        beside |= {"postId": getattr(request.state, "post_id", ""), "status": "failed"}
     headers = {name: value for name, value in answer.headers.items() if name not in ("content-length", "content-type")}
     body = answer.body.decode() if isinstance(answer.body, bytes) else bytes(answer.body).decode()
-    return Response(f'{{"success":false,{body[1:]}', answer.status_code, headers, "application/json")
+    return JSONResponse(beside | json.loads(body), answer.status_code, headers)

@@ -16,6 +16,7 @@ from collections import OrderedDict
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
+from typing import IO
 
 from app.jobs.model import Received, StorageFailed
 from app.jobs.store.folder import OTHERS, make_folder, private
@@ -57,6 +58,14 @@ class Files:
                 return Received(path, sha256, os.fstat(file.fileno()).st_size, filename)
         except OSError as error:
             raise StorageFailed(f"The upload could not be stored ({error.strerror}). Free disk space.") from error
+
+    def open_new(self) -> IO[bytes]:
+        """A file below `uploads` to write to; it is the caller's to close, and to adopt or discard. Raises
+        StorageFailed."""
+        try:
+            return open(self._new(), "wb", opener=private)
+        except OSError as error:
+            raise StorageFailed(f"A file could not be stored ({error.strerror}). Free disk space.") from error
 
     def take(self, source: Path, filename: str = "") -> Received:
         """A file of somebody else's, which may go afterwards, and must not be written to: it is linked where the disk

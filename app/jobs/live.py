@@ -85,9 +85,8 @@ class LiveJobs:
         """
         with self._lock:
             live = self._unfinished.pop(job.id, None) or self._ended.pop(job.id, None) or _Live(job)
-            if job.state is JobState.QUEUED:
-                live.cancel = threading.Event()
             if live.job.final and not job.final:
+                live.cancel = threading.Event()
                 # Started again: who follows it from now on must not take the earlier end for this one's.
                 live.events.clear()
             if job.state is JobState.SUCCEEDED and job.started_at and job.finished_at:

@@ -13,12 +13,12 @@ from dataclasses import dataclass, replace
 from enum import IntEnum, StrEnum
 from pathlib import Path
 from threading import Event
-from typing import Any, ClassVar, Generic, Self, TypeVar
+from typing import IO, Any, ClassVar, Generic, Protocol, Self, TypeVar
 
 from pydantic import BaseModel
 
 from engines.errors import InvalidRequest, StudioError
-from engines.events import OnEvent
+from engines.events import OnEvent, Progress
 from engines.results import Unused
 
 MAX_ATTEMPTS = 3
@@ -179,10 +179,34 @@ M = TypeVar("M")
 R = TypeVar("R", bound=BaseModel)
 
 
+class Opener(Protocol):
+    """Opens the addresses that callers give."""
+
+    def check(self, field: str, address: str) -> None:
+        """Without the network. Raises InvalidRequest for an address that is not to be opened."""
+
+    def fetch(
+        self, field: str, address: str, into: IO[bytes], cancel: Event, on_progress: Callable[[Progress], None]
+    ) -> Fetched:
+        """Write what is there to `into`. Raises InvalidRequest, StudioError; Cancelled once `cancel` is set."""
+
+
+class Fetched(Protocol):
+    """What an address had: how its content hashes, and a name for it in messages."""
+
+    @property
+    def sha256(self) -> str: ...
+
+    @property
+    def filename(self) -> str: ...
+
+
 class Kind(ABC, Generic[Q, W, M, R]):
     """One kind of work. A stored job is run by the kind that has its name."""
 
     name: ClassVar[str]
+    input: ClassVar[str | None] = None
+    """Name of the file that may come with it. The request's field of that name may hold its address instead."""
     device: str
     """Name of the worker that runs it."""
     request_type: type[Q]
@@ -191,7 +215,18 @@ class Kind(ABC, Generic[Q, W, M, R]):
 
     @abstractmethod
     def prepare(self, request: Q, inputs: Mapping[str, Received]) -> tuple[W, tuple[Unused, ...]]:
-        """Fill in what the request leaves open, and say what of it will not be used. Raises InvalidRequest."""
+        """Fill in what the request leaves open, and say what of it will not be used. Raises InvalidRequest.
+
+        A file whose address is in the request is not among the `inputs` yet.
+        """
+
+    def complete(self, work: W, inputs: Mapping[str, Received]) -> W:  # noqa: ARG002 - for kinds whose files add to it
+        """The work with what its file adds to it, once that has been fetched. Raises InvalidRequest."""
+        return work
+
+    def address(self, request: Q) -> str | None:
+        """Where the job's file is to be fetched from; None if it came with the request, or there is none."""
+        return None if self.input is None else getattr(request, self.input)
 
     @abstractmethod
     def run(self, work: W, inputs: Mapping[str, Path], context: Context) -> M:

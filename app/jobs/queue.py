@@ -25,6 +25,7 @@ from app.jobs.model import (
     JobFile,
     JobNotFound,
     JobState,
+    Opener,
     Priority,
     Received,
     StorageFailed,
@@ -34,11 +35,14 @@ from app.jobs.states import Claim, Outcome, States
 from app.jobs.store.database import Database
 from app.jobs.store.jobs import JobRows
 from app.jobs.store.outbox import Deliverer
-from engines.errors import Cancelled
+from engines.errors import Cancelled, InvalidRequest
 from engines.events import Event as EngineEvent
 from engines.results import Unused
 
 log = logging.getLogger(__name__)
+
+FETCH = "fetch"
+"""The device of jobs whose file is still at an address."""
 
 FORGET_AT_ONCE = 100
 """Old jobs deleted in one transaction: others wait for it."""
@@ -52,6 +56,8 @@ class Submission:
     request: BaseModel
     account: str
     inputs: Mapping[str, Received] = field(default_factory=dict)
+    address_field: str = ""
+    """What the sender calls the field with the address of the job's file, where that is not the request's name."""
     user: str = ""
     priority: Priority = Priority.INTERACTIVE
     deadline_seconds: float | None = None
@@ -70,13 +76,15 @@ class Queue:
         kinds: Iterable[AnyKind],
         *,
         capacity: Mapping[str, int],
+        opener: Opener | None = None,
         deliverers: tuple[Deliverer, ...] = (),
         renamed: Mapping[str, str] | None = None,
         now: Callable[[], float] = time.time,
     ) -> None:
         """Takes up what an earlier process left: waiting jobs wait on, running ones are to be run again.
 
-        `capacity`: most jobs of each device that wait or run. `renamed`: accounts by their old names, whose jobs go
+        `capacity`: most jobs of each device that wait or run; FETCH, whose jobs go on to their own device then, is one
+        of them. `opener`: of addresses; none are taken without. `renamed`: accounts by their old names, whose jobs go
         with them.
         """
         self._kinds = {kind.name: kind for kind in kinds}
@@ -84,6 +92,7 @@ class Queue:
         self._database = database
         self._files = files
         self._capacity = capacity
+        self._opener = opener
         self._now = now
         self._live = LiveJobs()
         self._states = States(database, self._rows, files, self._live, deliverers, now)
@@ -114,13 +123,14 @@ class Queue:
         request = asked.request.model_copy(update=hashes)
         if self._draining:
             raise Draining
+        device = FETCH if self._is_to_be_fetched(kind, request, asked) else kind.device
         work, unused = kind.prepare(request, asked.inputs)
         digest = hashlib.sha256(f"{kind.name}\n{request.model_dump_json(exclude_unset=True)}".encode()).hexdigest()
         now = self._now()
         job = Job(
             id=new_job_id(),
             kind=kind.name,
-            device=kind.device,
+            device=device,
             account=asked.account,
             user=asked.user,
             state=JobState.QUEUED,
@@ -132,10 +142,23 @@ class Queue:
             warnings=(*asked.warnings, *unused),
         )
         self._states.save_unsaved()
-        capacity = self._capacity[kind.device]
+        capacity = self._capacity[device]
         job = self._states.accept(job, asked.idempotency_key, digest, asked.inputs, capacity=capacity)
         self._call_workers()
         return self._live.get(job.id) or job
+
+    def _is_to_be_fetched(self, kind: AnyKind, request: BaseModel, asked: Submission) -> bool:
+        """Whether the job's file is still at an address. Raises InvalidRequest for one that is not to be opened."""
+        address = kind.address(request)
+        if address is None:
+            return False
+        field = asked.address_field or str(kind.input)
+        if kind.input in asked.inputs:
+            raise InvalidRequest(field, f"{field} came as a file and as an address: send one of them.")
+        if self._opener is None:
+            raise InvalidRequest(field, f"{field} is an address, and none are taken here: send the file itself.")
+        self._opener.check(field, address)
+        return True
 
     async def get(self, job_id: str, account: str) -> Job:
         """The job as it is now. Raises JobNotFound, also when it is somebody else's."""
@@ -152,6 +175,8 @@ class Queue:
         # Now, and not when a thread is free: the device is to be free soon.
         if (cancel := self._live.cancel_event(job_id)) is not None:
             cancel.set()
+        # Looked at again, because one whose file was being fetched may have come back to the queue.
+        job = await self.get(job_id, account)
         if job.state is JobState.QUEUED:
             await run_blocking(self._states.end, job, JobState.QUEUED, Outcome(error=JobError.of(Cancelled())))
         return await self.get(job_id, account)
@@ -244,6 +269,11 @@ class Queue:
     def discard(self, files: Iterable[Received]) -> None:
         """Files of a result that came to nothing."""
         self._files.discard(files)
+
+    def fetched(self, job: Job, work: BaseModel, inputs: Mapping[str, Received]) -> None:
+        """The job's files are here, and its work is complete: its device is to do it. Raises StorageFailed."""
+        self._states.fetched(job, self._kinds[job.kind].device, work, inputs)
+        self._call_workers()
 
     def end(self, job: Job, outcome: Outcome) -> None:
         """Store how a run of the job ended, unless that run has been given up meanwhile."""

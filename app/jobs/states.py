@@ -102,7 +102,8 @@ class States:
                     job = self._rows.add(db, job, key, digest)
                     change_id = self._rows.note(db, job, job.created_at)
                 else:
-                    ended = earlier.job.with_(state=JobState.QUEUED, progress=JobProgress())
+                    # What an address had was forgotten with the end: it is fetched again.
+                    ended = earlier.job.with_(state=JobState.QUEUED, device=job.device, progress=JobProgress())
                     job = self._rows.again(db, ended, job.deadline)
                     change_id = self._rows.change(db, job)
                 self._rows.add_inputs(db, job.id, inputs)
@@ -134,6 +135,23 @@ class States:
         cancel = self._live.cancel_event(job.id)
         assert cancel is not None
         return Claim(job, {name: self._files.path(sha256) for name, sha256 in inputs.items()}, cancel)
+
+    def fetched(self, job: Job, device: str, work: BaseModel, inputs: Mapping[str, Received]) -> None:
+        """Take a running job whose files have been fetched to the queue of the `device` that does its `work`, unless it
+        has ended meanwhile. Raises StorageFailed."""
+        with self._database.exclusive(), self._undone_if_it_fails(inputs.values()):
+            with self._database.write() as db:
+                if self._rows.state(db, job.id) != (JobState.RUNNING, job.attempt):
+                    self._files.discard(inputs.values())
+                    return
+                # Fetching is a part of the run that is to come, not one of its own.
+                waiting = _waiting_again(job).with_(device=device, work=work, attempt=job.attempt - 1)
+                waiting = self._rows.move(db, waiting)
+                change_id = self._rows.change(db, waiting)
+                self._rows.add_inputs(db, job.id, inputs)
+                for file in inputs.values():
+                    self._files.place(file)
+            self._live.put(waiting, change_id)
 
     def end(self, job: Job, expected: JobState, outcome: Outcome) -> None:
         """Take a job from the state `expected` to its end, unless it has left that state.

@@ -136,7 +136,7 @@ class Worker:
                 raise Cancelled
             return kind.run(job.work, claim.inputs, context)
 
-        made, failed = _attempt(job, run)
+        made, failed = attempt(job, run)
         if failed is not None:
             self._queue.end(job, failed)
             return
@@ -144,7 +144,7 @@ class Worker:
         def store() -> None:
             try:
                 context.report(Progress("store", 1, 1, 1.0))
-                result, failed = _attempt(job, lambda: kind.store(job.work, made, context))
+                result, failed = attempt(job, lambda: kind.store(job.work, made, context))
                 self._queue.end(job, failed or Outcome(result=result, files=tuple(files)))
                 if failed:
                     self._queue.discard(received for _, received in files)
@@ -155,7 +155,7 @@ class Worker:
         self._storing.submit(store)
 
 
-def _attempt(job: Job, work: Callable[[], Any]) -> tuple[Any, Outcome | None]:
+def attempt(job: Job, work: Callable[[], Any]) -> tuple[Any, Outcome | None]:
     """What the work made, or how it failed; the one place where anything that a job raises becomes an outcome."""
     try:
         return work(), None

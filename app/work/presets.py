@@ -11,6 +11,7 @@ from pydantic import AfterValidator, Field
 from app.jobs.model import Received
 from app.presets import ASPECTS, NO_PRESET, Kind, Preset, Presets
 from app.work.image import PictureKind, PictureRequest, PictureWork, Settings, given_settings
+from app.work.request import Address
 from engines.errors import InvalidRequest
 from engines.protocols import ImageEngine
 from engines.requests import MAX_PROMPT_CHARS, PhotoStrength, Prompt, Text
@@ -53,6 +54,7 @@ class AvatarRequest(PresetRequest):
     """A picture of somebody, from words and perhaps a photo."""
 
     prompt: Prompt
+    photo: Address | None = None
     photo_sha256: str | None = None
     photo_strength: PhotoStrength = 0.6
 
@@ -108,15 +110,22 @@ class AvatarKind(PresetKind[AvatarRequest]):
     """Pictures of somebody."""
 
     name: ClassVar[str] = "avatar"
+    input = "photo"
     kind = "avatar"
     request_type = AvatarRequest
 
     def prepare(self, request: AvatarRequest, inputs: Mapping[str, Received]) -> tuple[PictureWork, tuple[Unused, ...]]:
         work, unused = super().prepare(request, inputs)
         default = AvatarRequest.model_fields["photo_strength"].default
-        if "photo" not in inputs and request.photo_strength != default:
+        if not inputs and request.photo is None and request.photo_strength != default:
             unused = (*unused, Unused("photo_strength", "photo_strength has no effect without a photo."))
         return work, unused
+
+    def complete(self, work: PictureWork, inputs: Mapping[str, Received]) -> PictureWork:
+        photo = inputs["photo"]
+        work = work.model_copy(update={"photo_sha256": photo.sha256})
+        self._engine.check(work, photo.path)
+        return work
 
     def fields(self, request: AvatarRequest) -> dict[str, Any]:
         strength = {"photo_strength": request.photo_strength}

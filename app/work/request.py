@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import ConfigDict, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from engines.requests import Request
 from engines.results import Unused
 from engines.words import did_you_mean
 
+Address = Annotated[str, Field(min_length=1, max_length=4096, description="Where the file is, if it is not sent")]
+
 
 class JobRequest(Request):
     """As somebody sends it: null stands for what is left out, and fields that are not known here are passed over.
 
-    A request has a field `<name>_sha256` for each file `<name>` that may come with it; the queue fills it in.
+    Of a file `<name>` that may come with it, a request has the field `<name>` for an address that it is to be fetched
+    from instead, and `<name>_sha256`, which the queue fills in.
     """
 
     model_config = ConfigDict(extra="ignore")

@@ -9,7 +9,7 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from app.jobs.model import Context, Kind, Received
-from app.work.request import JobRequest
+from app.work.request import Address, JobRequest
 from engines.errors import InvalidRequest
 from engines.protocols import SpeechEngine
 from engines.requests import Language, TranscribeRequest
@@ -20,10 +20,11 @@ DEVICE = "speech"
 
 
 class TranscriptionRequest(JobRequest):
-    """Transcribe the file that comes with it."""
+    """Transcribe the file that comes with it, or that is at an address."""
 
     filename: Annotated[str, Field(description="The file's name, for messages")] = ""
     language: Language = ""
+    audio: Address | None = None
     audio_sha256: str | None = None
 
 
@@ -45,6 +46,7 @@ class TranscriptionKind(Kind[TranscriptionRequest, TranscribeRequest, Transcript
     """Speech to text."""
 
     name: ClassVar[str] = "transcription"
+    input = "audio"
     device = DEVICE
     request_type = TranscriptionRequest
     work_type = TranscribeRequest
@@ -56,11 +58,14 @@ class TranscriptionKind(Kind[TranscriptionRequest, TranscribeRequest, Transcript
     def prepare(
         self, request: TranscriptionRequest, inputs: Mapping[str, Received]
     ) -> tuple[TranscribeRequest, tuple[Unused, ...]]:
-        if "audio" not in inputs:
-            raise InvalidRequest("audio", "audio is missing: send a sound or video file.")
+        if "audio" not in inputs and request.audio is None:
+            raise InvalidRequest("audio", "audio is missing: send a sound or video file, or its address.")
         work = TranscribeRequest(filename=request.filename, language=request.language or None)
         self._engine.check(work)
         return work, ()
+
+    def complete(self, work: TranscribeRequest, inputs: Mapping[str, Received]) -> TranscribeRequest:
+        return work if work.filename else work.model_copy(update={"filename": inputs["audio"].filename})
 
     def run(self, work: TranscribeRequest, inputs: Mapping[str, Path], context: Context) -> Transcript:
         return self._engine.transcribe(work, inputs["audio"], context.report, context.cancel)

@@ -23,9 +23,9 @@ from app.jobs.model import Interrupted, Job, JobState, Priority, Received, Stora
 from app.jobs.queue import Submission
 from app.studio import Service
 from app.work.image import PlainRequest
-from app.work.presets import AvatarRequest, HeroRequest
+from app.work.presets import AvatarKind, AvatarRequest, HeroRequest
 from app.work.request import JobRequest, unknown_fields
-from app.work.speech import TranscriptionRequest
+from app.work.speech import TranscriptionKind, TranscriptionRequest
 from engines.errors import InvalidRequest
 from engines.requests import parse
 from engines.words import shown
@@ -73,16 +73,13 @@ class NewImage(NewJob):
 
 
 class NewTranscription(NewJob):
-    """A transcription; its file is sent with POST /jobs/upload."""
+    """A transcription of the file at an address; the file itself is sent with POST /jobs/upload."""
 
     kind: Literal["transcription"]
     request: TranscriptionRequest = TranscriptionRequest()
 
 
 AnyNewJob = Annotated[NewAvatar | NewHero | NewImage | NewTranscription, Field(discriminator="kind")]
-
-FILE_OF_KIND = {"avatar": "photo", "transcription": "audio"}
-"""The name of the file that may come with a job of a kind."""
 
 FORM: dict[str, Any] = {
     "requestBody": {
@@ -104,6 +101,9 @@ FORM: dict[str, Any] = {
 }
 
 
+FILE_OF_KIND = {kind.name: kind.input for kind in (AvatarKind, TranscriptionKind)}
+
+
 @router.post("/jobs", status_code=202, response_model=AnyJob)
 async def new_job(body: AnyNewJob, service: ServiceDep, asked: AskedDep) -> JSONResponse:
     """Make a job and answer at once with where it can be watched, read and cancelled."""
@@ -113,7 +113,7 @@ async def new_job(body: AnyNewJob, service: ServiceDep, asked: AskedDep) -> JSON
 @router.post("/jobs/upload", status_code=202, response_model=AnyJob, openapi_extra=FORM)
 async def new_job_with_file(request: Request, service: ServiceDep, asked: AskedDep) -> JSONResponse:
     """The same for a job with a file: a form with the JSON as `job`, and the file as `photo` or `audio`."""
-    names = tuple(FILE_OF_KIND.values())
+    names = tuple(filter(None, FILE_OF_KIND.values()))
     limit, folder = service.max_upload_bytes, service.files.uploads
     async with receive_upload(request, field=names, max_bytes=limit, tmp_dir=folder) as form:
         sent = _json_of(form.last("job"))
@@ -123,6 +123,7 @@ async def new_job_with_file(request: Request, service: ServiceDep, asked: AskedD
             takes = f"takes its file as {name}" if name else "takes no file"
             raise InvalidRequest(form.field, f"{form.field} is not for this job: one of kind {body.kind} {takes}.")
         assert form.path is not None
+        assert name is not None
         file = await run_blocking(service.files.adopt, form.path, form.sha256, form.filename)
         return await _made(service, asked, body, sent, {name: file})
 

@@ -128,11 +128,18 @@ class JobRows:
         """Take an ended job back to the queue, as its sender asks."""
         turn = self._next_turn(db, job)
         db.execute(
-            "UPDATE jobs SET turn = ?, deadline = ?, earlier_attempts = attempt, result = NULL, error = NULL,"
-            " started_at = NULL, finished_at = NULL WHERE id = ?",
-            (turn, deadline, job.id),
+            "UPDATE jobs SET device = ?, turn = ?, deadline = ?, earlier_attempts = attempt, result = NULL,"
+            " error = NULL, started_at = NULL, finished_at = NULL WHERE id = ?",
+            (job.device, turn, deadline, job.id),
         )
         return job.with_(turn=turn, deadline=deadline, started_at=None, finished_at=None, result=None, error=None)
+
+    def move(self, db: sqlite3.Connection, job: Job) -> Job:
+        """Take a job to the queue of another device, with what that is to do. The result has its turn there."""
+        turn = self._next_turn(db, job)
+        work = job.work.model_dump_json()
+        db.execute("UPDATE jobs SET device = ?, turn = ?, work = ? WHERE id = ?", (job.device, turn, work, job.id))
+        return job.with_(turn=turn)
 
     def _next_turn(self, db: sqlite3.Connection, job: Job) -> int:
         """The turn that the device is at, or the one after the user's own last.

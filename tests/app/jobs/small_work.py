@@ -10,13 +10,14 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
+from app.jobs.fetching import FetchWorker
 from app.jobs.files import Files
-from app.jobs.model import Context, Job, Kind, Received
+from app.jobs.model import Context, Job, Kind, Opener, Received
 from app.jobs.queue import Queue, Submission
 from app.jobs.store.database import Database
 from app.jobs.store.opening import open_stores
 from app.jobs.worker import Worker
-from app.work.request import JobRequest
+from app.work.request import Address, JobRequest
 from engines.errors import Cancelled, InvalidRequest
 from engines.events import OnProgress, Progress
 from engines.requests import Request
@@ -29,6 +30,7 @@ class Asked(JobRequest):
     """`say` is what the result says."""
 
     say: str = "x"
+    paper: Address | None = None
     paper_sha256: str | None = None
 
 
@@ -51,6 +53,7 @@ class HeldKind(Kind[Asked, Task, str, Done]):
     """Steps until `release` is set, looking at cancel at each step as the engines do; `store_release` holds the end."""
 
     name: ClassVar[str] = "held"
+    input = "paper"
     device = "bench"
     request_type = Asked
     work_type = Task
@@ -76,6 +79,11 @@ class HeldKind(Kind[Asked, Task, str, Done]):
         with self._lock:
             self.drawn += 1
             return Task(say=request.say, drawn=self.drawn), ()
+
+    def complete(self, work: Task, inputs: Mapping[str, Received]) -> Task:
+        if "," in inputs["paper"].filename:
+            raise InvalidRequest("paper", "paper has a comma in its name.")
+        return work.model_copy(update={"say": f"{work.say} {inputs['paper'].filename} "})
 
     def run(self, work: Task, inputs: Mapping[str, Path], context: Context) -> str:
         with self._lock:
@@ -119,23 +127,31 @@ class Desk:
         kinds: tuple[HeldKind, ...] | None = None,
         load: Callable[[OnProgress], None] = lambda _: None,
         work: bool = True,
+        opener: Opener | None = None,
         **options: Any,
     ) -> None:
         self.opened = ExitStack()
         self.database, self.files = self.open(folder)
         self.kinds = kinds or (HeldKind(),)
         self.kind = self.kinds[0]
-        self.queue = Queue(self.database, self.files, self.kinds, capacity={"bench": capacity}, **options)
-
+        both = {"bench": capacity, "fetch": capacity}
+        self.queue = Queue(self.database, self.files, self.kinds, capacity=both, opener=opener, **options)
         self.worker = Worker("bench", self.queue, self.kinds, load, width=width)
+        self.workers = [self.worker]
+        if opener is not None:
+            self.workers.append(FetchWorker(self.queue, self.files, self.kinds, opener))
         if work:
-            self.worker.start()
+            for worker in self.workers:
+                worker.start()
 
     def open(self, folder: Path) -> tuple[Database, Files]:
         return open_stores(folder, self.opened)
 
-    def submit(self, say: str = "x", *, account: str = "ann", kind: str = "held", **more: Any) -> Job:
-        return self.queue.submit(Submission(kind, Asked(say=say), account, **more))
+    def submit(
+        self, say: str = "x", *, account: str = "ann", kind: str = "held", paper: str | None = None, **more: Any
+    ) -> Job:
+        asked = Asked(say=say) if paper is None else Asked(say=say, paper=paper)
+        return self.queue.submit(Submission(kind, asked, account, **more))
 
     def get(self, job: Job, account: str | None = None) -> Job:
         return wait_for(self.queue.get(job.id, account or job.account))
@@ -145,7 +161,8 @@ class Desk:
 
     def stop(self) -> None:
         self.queue.give_up()
-        self.worker.close(10)
+        for worker in self.workers:
+            worker.close(10)
         self.opened.close()
 
     def crash(self) -> None:
@@ -154,7 +171,8 @@ class Desk:
         self.queue._call_workers()
         self.opened.close()
         self.kind.release.set()
-        self.worker.close(10)
+        for worker in self.workers:
+            worker.close(10)
 
 
 def wait_for(work: Coroutine[Any, Any, T], seconds: float = 20) -> T:
