@@ -8,9 +8,9 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from enum import StrEnum
+from queue import SimpleQueue
 from typing import Any
 
 from app.jobs.model import AnyKind, Context, Job, JobError, JobFile, JobState, Received
@@ -64,10 +64,12 @@ class Worker:
         self._problem: StudioError | None = None
         self._loading: Progress | None = None
         self._threads: list[threading.Thread] = []
-        self._storing = ThreadPoolExecutor(1, thread_name_prefix=f"{name}-store")
+        self._to_store: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+        self._storing = threading.Thread(target=self._store, name=f"{name}-store", daemon=True)
         self._room = threading.Semaphore(MADE_AT_ONCE * width)
 
     def start(self) -> None:
+        self._storing.start()
         self._start_thread(self._load_and_work)
 
     @property
@@ -82,10 +84,12 @@ class Worker:
         )
 
     def close(self, timeout: float) -> None:
-        """Wait at most `timeout` seconds for the end of the work in hand; the queue gives out no more by then."""
+        """Wait at most `timeout` seconds for each thread's work in hand; the queue gives out no more by then."""
         for thread in self._threads:
             thread.join(timeout)
-        self._storing.shutdown(wait=True)
+        self._to_store.put(None)
+        if self._storing.is_alive():
+            self._storing.join(timeout)
 
     def _note(self, progress: Progress) -> None:
         self._loading = progress
@@ -152,7 +156,15 @@ class Worker:
                 self._room.release()
 
         self._room.acquire()
-        self._storing.submit(store)
+        self._to_store.put(store)
+
+    def _store(self) -> None:
+        while (store := self._to_store.get()) is not None:
+            try:
+                store()
+            except Exception:
+                # One job's bug must not end the thread that all others wait for.
+                log.exception("a %s job's end could not be stored", self.name)
 
 
 def attempt(job: Job, work: Callable[[], Any]) -> tuple[Any, Outcome | None]:

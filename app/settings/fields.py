@@ -132,10 +132,6 @@ class Settings(_Common):
     def _safe_together(self) -> Settings:
         if not self.api_tokens:
             _refuse_open_door(self.host)
-            if "*" in self.allowed_hosts:
-                raise ValueError(
-                    "STUDIO_ALLOWED_HOSTS=* answers any host name, so it needs STUDIO_API_TOKENS; set that too"
-                )
         if self.speech == "cloud-run" and self.transcription_service_url is None:
             raise ValueError(
                 "STUDIO_SPEECH=cloud-run needs TRANSCRIPTION_SERVICE_URL, the address of the speech service; "

@@ -92,8 +92,8 @@ async def _refuse(error: BodyTooLarge, scope: Scope, receive: Receive, send: Sen
 
 
 def describe_size(size: int) -> str:
-    """12 MB, 500 kB, 80 bytes; binary units, as file managers and settings count."""
+    """12 MB, 500 kB, 80 bytes; rounded down, in binary units, as file managers and settings count."""
     for unit, factor in (("MB", 2**20), ("kB", 2**10)):
         if size >= factor:
-            return f"{size / factor:g} {unit}"
+            return f"{size // factor} {unit}"
     return f"{size} bytes"

@@ -133,7 +133,7 @@ def test_the_next_request_is_served(url: str) -> None:
 
 
 def test_a_size_is_told_in_the_unit_that_settings_use() -> None:
-    assert [describe_size(size) for size in (32 * 2**20, 1536, 80)] == ["32 MB", "1.5 kB", "80 bytes"]
+    assert [describe_size(size) for size in (32 * 2**20, 1536, 80)] == ["32 MB", "1 kB", "80 bytes"]
 
 
 # Errors ---------------------------------------------------------------------------------------------------------------
