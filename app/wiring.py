@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from app.accounts import Accounts
+from app.fetch import Fetcher
 from app.jobs.fetching import FETCHED_AT_ONCE, FetchWorker
-from app.jobs.model import AnyKind, Opener
+from app.jobs.model import AnyKind
 from app.jobs.queue import FETCH, Queue
 from app.jobs.store.opening import open_stores
 from app.jobs.store.outbox import Deliverer
@@ -110,11 +111,10 @@ def assemble(
     image: ImageEngine,
     speech: SpeechEngine,
     *,
-    opener: Opener | None = None,
     renamed: Mapping[str, str] | None = None,
     deliverers: tuple[Deliverer, ...] = (),
 ) -> Studio:
-    """A studio over the given engines. `opener`, `renamed`: see Queue. Raises PresetError, StorageFailed."""
+    """A studio over the given engines. `renamed`: see Queue. Raises PresetError, StorageFailed."""
     presets = load_presets(ROOT / "presets", settings.presets_dir)
     kinds: list[AnyKind] = [
         PlainKind(image),
@@ -122,6 +122,7 @@ def assemble(
         HeroKind(image, presets),
         TranscriptionKind(speech),
     ]
+    opener = Fetcher(settings.fetch_hosts, max_bytes=settings.max_upload_mb * 2**20)
     with ExitStack() as opened:
         database, files = open_stores(settings.data_dir, opened)
         queue = Queue(
@@ -137,16 +138,14 @@ def assemble(
             deliverers=deliverers,
             renamed=renamed,
         )
-        workers = [
-            Worker("image", queue, kinds, image.load),
-            Worker("speech", queue, kinds, lambda _: speech.load(), width=settings.speech_workers),
-        ]
-        if opener is not None:
-            workers.append(FetchWorker(queue, files, kinds, opener))
         return Studio(
             queue=queue,
             files=files,
-            workers=tuple(workers),
+            workers=(
+                Worker("image", queue, kinds, image.load),
+                Worker("speech", queue, kinds, lambda _: speech.load(), width=settings.speech_workers),
+                FetchWorker(queue, files, kinds, opener),
+            ),
             speech=speech,
             max_upload_bytes=settings.max_upload_mb * 2**20,
             retention_seconds=settings.job_retention_days * DAY,

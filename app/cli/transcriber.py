@@ -9,9 +9,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from app.accounts import Accounts
+from app.fetch import Fetcher
 from app.http.apps import create_transcriber
 from app.jobs.fetching import FETCHED_AT_ONCE, FetchWorker
-from app.jobs.model import AnyKind, Opener
+from app.jobs.model import AnyKind
 from app.jobs.queue import FETCH, Queue
 from app.jobs.store.opening import open_stores
 from app.jobs.worker import Worker
@@ -61,23 +62,23 @@ def main(settings: TranscriberSettings) -> int:
     )
 
 
-def assemble(settings: TranscriberSettings, speech: SpeechEngine, opener: Opener | None = None) -> Service:
-    """The speech service: the studio's queue, over a folder that goes with the process. `opener`: see Queue. Raises
-    StorageFailed."""
+def assemble(settings: TranscriberSettings, speech: SpeechEngine) -> Service:
+    """The speech service: the studio's queue, over a folder that goes with the process. Raises StorageFailed."""
     kinds: list[AnyKind] = [TranscriptionKind(speech)]
+    opener = Fetcher(settings.fetch_hosts, max_bytes=settings.max_upload_mb * 2**20)
     with ExitStack() as opened:
         folder = opened.enter_context(TemporaryDirectory(prefix="carrot-transcriber-"))
         database, files = open_stores(Path(folder), opened)
         # As many waiting as in work: more would only wait where a balancer could send them elsewhere.
         capacity = {"speech": 2 * settings.speech_workers, FETCH: 2 * FETCHED_AT_ONCE}
         queue = Queue(database, files, kinds, capacity=capacity, opener=opener)
-        workers = [Worker("speech", queue, kinds, lambda _: speech.load(), width=settings.speech_workers)]
-        if opener is not None:
-            workers.append(FetchWorker(queue, files, kinds, opener))
         return Service(
             queue=queue,
             files=files,
-            workers=tuple(workers),
+            workers=(
+                Worker("speech", queue, kinds, lambda _: speech.load(), width=settings.speech_workers),
+                FetchWorker(queue, files, kinds, opener),
+            ),
             speech=speech,
             max_upload_bytes=settings.max_upload_mb * 2**20,
             retention_seconds=KEPT_SECONDS,

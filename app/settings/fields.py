@@ -38,6 +38,9 @@ Tokens = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(values.split
 HostNames = Annotated[
     tuple[Annotated[str, AfterValidator(values.host_name)], ...], NoDecode, BeforeValidator(values.split)
 ]
+AddressHosts = Annotated[
+    tuple[Annotated[str, AfterValidator(values.address_host)], ...], NoDecode, BeforeValidator(values.split)
+]
 Origins = Annotated[tuple[Annotated[str, AfterValidator(values.origin)], ...], NoDecode, BeforeValidator(values.split)]
 
 
@@ -73,6 +76,12 @@ class _Common(BaseSettings):
     )
     max_audio_minutes: int = Field(
         default=240, ge=1, le=10_000, description="a whole number from 1 to 10000", examples=[240]
+    )
+    fetch_hosts: AddressHosts = Field(
+        default=("firebasestorage.googleapis.com", "storage.googleapis.com"),
+        description="host names (*.name for all below one), whose files are fetched over https, or origins like "
+        "http://127.0.0.1:9199, which are trusted as they are, separated by commas",
+        examples=["firebasestorage.googleapis.com"],
     )
     speech_workers: int = Field(
         default_factory=lambda: min(2, _cores()), ge=1, le=64, description="a whole number from 1 to 64", examples=[2]

@@ -62,6 +62,13 @@ def host_name(value: str) -> str:
     return _matching(r"(\*\.)?[A-Za-z0-9._-]+|\[[0-9A-Fa-f:]+\]", value).lower()
 
 
+def address_host(value: str) -> str:
+    """A name, `*.` and a name, or an origin, which is trusted as it is. No bare IP address: it has no certificate."""
+    if "://" in value:
+        return origin(value).lower()
+    return _matching(r"(\*\.)?([a-z0-9_-]+\.)+[a-z][a-z0-9-]*", value.lower())
+
+
 def tokens(value: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
     try:
         Accounts(entry.get_secret_value() for entry in value)
