@@ -42,6 +42,13 @@ ERRORS: dict[int | str, dict[str, Any]] = {
 }
 """For a router's `responses`."""
 
+_ERROR_BODY = {"application/json": {"schema": {"$ref": "#/components/schemas/ErrorBody"}}}
+
+ERRORS_OF_STREAM: dict[int | str, dict[str, Any]] = {
+    status: {"description": told["description"], "content": _ERROR_BODY} for status, told in ERRORS.items()
+}
+"""For a route whose own answers are no JSON: FastAPI would take its errors to be none either."""
+
 
 def problem(
     status: int, kind: str, message: str, field: str | None = None, headers: Mapping[str, str] | None = None

@@ -15,7 +15,7 @@ from starlette.exceptions import HTTPException
 
 from app.concurrency import run_blocking
 from app.http.deps import AccountDep, Asked, AskedDep, ServiceDep, accepted, submit
-from app.http.errors import ERRORS
+from app.http.errors import ERRORS, ERRORS_OF_STREAM
 from app.http.uploads import receive_upload
 from app.http.views import AnyJob, AnyResult, JobView, view_of
 from app.jobs.live import JobEvent
@@ -219,7 +219,7 @@ def _after(job: JobDep, last_event_id: Annotated[str | None, Header()] = None) -
     return int(match[1]), int(match[2])
 
 
-@router.get("/jobs/{job_id}/events", response_class=EventSourceResponse)
+@router.get("/jobs/{job_id}/events", response_class=EventSourceResponse, responses=ERRORS_OF_STREAM)
 async def job_events(
     job: JobDep, service: ServiceDep, request: Request, after: Annotated[tuple[int, int], Depends(_after)]
 ) -> AsyncIterable[ServerSentEvent]:
