@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 
 from fastapi import APIRouter, FastAPI
@@ -42,14 +42,20 @@ def create_studio(studio: Studio, accounts: Accounts, add_page: Callable[[FastAP
     """Everything behind the port, over the given engines and stores. `add_page` mounts the page at `/`."""
     settings = studio.settings
     chores: list[Callable[[], None]] = []
+    running: list[Callable[[], AbstractAsyncContextManager[None]]] = []
     app = _app(
         studio,
         "Carrot Studio",
         "Avatars, hero images and transcription. The page is at `/`, Gradio's own API at `/?view=api`.",
         (health.router, legacy.router, images.router, speech.router, transcribe.router, jobs.router, files.router),
         chores,
+        running,
     )
     add_docs(app)
+    if settings.mcp:
+        from app.http.mcp import add_mcp
+
+        running.append(add_mcp(app, studio))
     # Last, because it takes every path that is left.
     page = add_page(app, studio)
     chores.append(page.clean_up)
@@ -73,6 +79,7 @@ def create_transcriber(service: Service, accounts: Accounts, hosts: tuple[str, .
         "Speech to text in OpenAI's shape.",
         (health.router, speech.router, transcribe.router),
         [],
+        [],
     )
     guarded(
         app,
@@ -91,15 +98,20 @@ def _app(
     description: str,
     routers: tuple[APIRouter, ...],
     chores: Sequence[Callable[[], None]],
+    running: Sequence[Callable[[], AbstractAsyncContextManager[None]]],
 ) -> FastAPI:
-    """An app that starts the service, looks after it, and closes it. `chores` are done once an hour."""
+    """An app that starts the service, looks after it, and closes it. `chores` are done once an hour; `running` is what
+    is to be entered meanwhile."""
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         service.start()
         looking = asyncio.create_task(_look_after(service, chores))
         try:
-            yield
+            async with AsyncExitStack() as entered:
+                for part in running:
+                    await entered.enter_async_context(part())
+                yield
         finally:
             looking.cancel()
             with suppress(asyncio.CancelledError):

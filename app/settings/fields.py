@@ -133,6 +133,7 @@ class Settings(_Common):
         examples=["https://app.example.com"],
     )
     max_queue: int = Field(default=32, ge=1, le=10_000, description="a whole number from 1 to 10000", examples=[32])
+    mcp: bool = Field(default=False, description="1 or 0", examples=[1])
     job_retention_days: int = Field(
         default=30, ge=0, le=36_500, description="a whole number from 0 (keep for ever) to 36500", examples=[30]
     )
