@@ -14,14 +14,24 @@ from typing import Any, TextIO
 
 FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
+JOB_LOG = "carrot.jobs"
+"""Name of the logger that has a line of JSON for each job that ended."""
+
 log = logging.getLogger(__name__)
 
 
 def set_up_logging() -> None:
-    """Everything that this process logs, from warnings up, goes to stderr in this module's words. Call it once."""
+    """Everything that this process logs, from warnings up, goes to stderr in this module's words, and the line of JSON
+    of each job. Call it once."""
     handler = logging.StreamHandler()
     handler.setFormatter(PrivateFormatter(FORMAT))
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
+    jobs = logging.StreamHandler()
+    jobs.setFormatter(logging.Formatter("%(message)s"))
+    job_log = logging.getLogger(JOB_LOG)
+    job_log.addHandler(jobs)
+    job_log.setLevel(logging.INFO)
+    job_log.propagate = False
     threading.excepthook = _log_dead_thread
     warnings.showwarning = _log_warning
 

@@ -146,7 +146,7 @@ def test_folders_make_no_circle() -> None:
 @pytest.mark.parametrize(
     ("folder", "may_import"),
     [
-        ("app.jobs", {"app.concurrency"}),
+        ("app.jobs", {"app.concurrency", "app.logs"}),
         ("app.work", {"app.jobs", "app.presets"}),
         ("app.http", {"app.about", "app.accounts", "app.concurrency", "app.jobs", "app.studio", "app.work"}),
         ("app.settings", {"app.accounts"}),

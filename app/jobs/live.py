@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass, field
 
 from app.jobs.model import Interrupted, Job, JobProgress, JobState, StorageFailed
@@ -41,12 +41,24 @@ class _Live:
     problem: StorageFailed | None = None
     """Why its end is not on disk yet."""
     followers: set[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = field(default_factory=set)
+    stage: str | None = None
+    """What it is at, since `since`; None while it waits and after its end."""
+    since: float = 0.0
+    stages: dict[str, float] = field(default_factory=dict)
+    """Seconds spent in each."""
+
+    def enter(self, stage: str | None, now: float) -> None:
+        if self.stage is not None and stage != self.stage:
+            self.stages[self.stage] = self.stages.get(self.stage, 0.0) + now - self.since
+        if stage != self.stage:
+            self.stage, self.since = stage, now
 
 
 class LiveJobs:
     """Jobs that are waiting or running, and the last that ended. Thread-safe; never blocks."""
 
-    def __init__(self) -> None:
+    def __init__(self, now: Callable[[], float]) -> None:
+        self._now = now
         self._lock = threading.Lock()
         self._unfinished: dict[str, _Live] = {}
         self._ended: OrderedDict[str, _Live] = OrderedDict()
@@ -68,6 +80,12 @@ class LiveJobs:
             live = self._unfinished.get(job_id)
             return None if live is None else live.cancel
 
+    def stages(self, job_id: str) -> dict[str, float]:
+        """Seconds that the job has spent in each stage, of what this process has seen of it."""
+        with self._lock:
+            live = self._unfinished.get(job_id) or self._ended.get(job_id)
+            return {} if live is None else dict(live.stages)
+
     def unfinished(self) -> list[Job]:
         with self._lock:
             return [live.job for live in self._unfinished.values()]
@@ -87,10 +105,12 @@ class LiveJobs:
             live = self._unfinished.pop(job.id, None) or self._ended.pop(job.id, None) or _Live(job)
             if live.job.final and not job.final:
                 live.cancel = threading.Event()
+                live.stages.clear()
                 # Started again: who follows it from now on must not take the earlier end for this one's.
                 live.events.clear()
             if job.state is JobState.SUCCEEDED and job.started_at and job.finished_at:
                 self._keep_pace(job.device, job.finished_at - job.started_at)
+            live.enter("starting" if job.state is JobState.RUNNING else None, job.finished_at or self._now())
             live.job = job
             live.problem = None
             live.last_id = (change_id, 0)
@@ -110,13 +130,15 @@ class LiveJobs:
                     if self._placed(other.job).progress.ahead != told:
                         self._add(other, None)
 
-    def tell(self, job_id: str, event: Event, now: float) -> None:
+    def tell(self, job_id: str, event: Event) -> None:
         """An engine's event. Of a job that is not running any more it is dropped."""
         with self._lock:
             live = self._unfinished.get(job_id)
             if live is None or live.job.state is not JobState.RUNNING or live.job.started_at is None:
                 return
             if isinstance(event, Progress):
+                now = self._now()
+                live.enter(event.stage, now)
                 spent = now - live.job.started_at
                 left = spent * (1 - event.fraction) / event.fraction if event.fraction > 0 else None
                 live.job = live.job.with_(

@@ -94,7 +94,7 @@ class Queue:
         self._capacity = capacity
         self._opener = opener
         self._now = now
-        self._live = LiveJobs()
+        self._live = LiveJobs(now)
         self._states = States(database, self._rows, files, self._live, deliverers, now)
         self._work_came = threading.Condition()
         self._draining = False
@@ -260,7 +260,7 @@ class Queue:
 
     def tell(self, job_id: str, event: EngineEvent) -> None:
         """An engine's event, for whoever follows the job. Never waits."""
-        self._live.tell(job_id, event, self._now())
+        self._live.tell(job_id, event)
 
     def write(self, data: bytes) -> Received:
         """A file of a result, not yet anybody's. Raises StorageFailed."""

@@ -17,6 +17,7 @@ from pydantic import BaseModel
 
 from app.jobs.files import Files
 from app.jobs.live import LiveJobs
+from app.jobs.log import log_end
 from app.jobs.model import (
     MAX_ATTEMPTS,
     GaveUp,
@@ -259,6 +260,7 @@ class States:
                 add_entries(db, self._deliverers, ended, self._now())
             self._files.delete(gone)
             self._live.put(ended, change_id)
+        log_end(ended, self._live.stages(job.id))
 
     @contextmanager
     def _undone_if_it_fails(self, files: Iterable[Received]) -> Iterator[None]:

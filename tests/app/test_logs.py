@@ -101,7 +101,8 @@ thread.join()
 
 @pytest.fixture(scope="module")
 def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Launched]:
-    with launched(tmp_path_factory.mktemp("canary"), STUDIO_API_TOKENS=TOKEN) as running:
+    more = {"STUDIO_FETCH_HOSTS": "http://127.0.0.1:1", "STUDIO_MCP": "1"}
+    with launched(tmp_path_factory.mktemp("canary"), STUDIO_API_TOKENS=TOKEN, **more) as running:
         yield running
 
 
@@ -119,6 +120,18 @@ def test_no_door_lets_what_a_user_wrote_into_the_log(studio: Launched) -> None:
     assert "Carrot Studio" in output
     assert CANARY not in output
     assert "Traceback" not in output
+    # And each job has its line.
+    lines = [json.loads(line) for line in output.splitlines() if line.startswith('{"job_id"')]
+    assert {(line["kind"], line["state"]) for line in lines} >= {
+        ("image", "succeeded"),
+        ("avatar", "failed"),
+        ("transcription", "succeeded"),
+        ("transcription", "failed"),
+    }
+    [picture, *_] = [line for line in lines if line["kind"] == "image" and line["state"] == "succeeded"]
+    assert {"starting", "encode", "denoise", "decode"} <= set(picture["stages"])
+    assert sum(picture["stages"].values()) <= picture["run_seconds"] + 0.01
+    assert len({line["job_id"] for line in lines}) == len(lines)
 
 
 def use_every_door(http: httpx.Client) -> None:
@@ -139,6 +152,14 @@ def use_every_door(http: httpx.Client) -> None:
     for path in (f"/jobs/{CANARY}", f"/files/{CANARY}?w={CANARY}", f"/{CANARY}?{CANARY}", f"/jobs/{CANARY}/events"):
         http.get(path)
     http.request(CANARY.upper(), "/generate")
+    for address in (f"https://{CANARY}.example/{CANARY}", f"http://127.0.0.1:1/{CANARY}?token={CANARY}"):
+        http.post("/transcribe", json={"postId": CANARY, "audioUrl": address, CANARY: CANARY})
+        job = {"kind": "avatar", "request": {"prompt": CANARY, "photo": address}, "user": CANARY}
+        http.post("/jobs", json=job, headers={"Idempotency-Key": CANARY * 2})
+    agents = {"jsonrpc": "2.0", "id": 1, "method": "tools/call"}
+    for tool, arguments in (("avatar", {"prompt": CANARY, "count": CANARY}), (CANARY, {CANARY: CANARY})):
+        call = {**agents, "params": {"name": tool, "arguments": arguments}}
+        http.post("/mcp", json=call, headers={"Accept": "application/json, text/event-stream"})
 
 
 def use_gradios_doors(http: httpx.Client) -> None:
