@@ -23,6 +23,7 @@ from engines.requests import (
     Height,
     ImageRequest,
     NegativePrompt,
+    PhotoStrength,
     Prompt,
     Sampler,
     SeedOrRandom,
@@ -33,6 +34,8 @@ from engines.requests import (
 from engines.results import ImageResult, Recipe, Result, Unused
 
 DEVICE = "image"
+
+WITHOUT_PHOTO = Unused("photo_strength", "photo_strength has no effect without a photo.")
 
 
 class Settings(JobRequest):
@@ -59,9 +62,11 @@ class PictureRequest(Choices):
 
 
 class PlainRequest(PictureRequest):
-    """A picture of exactly these words."""
+    """A picture of exactly these words, and perhaps of a photo."""
 
     prompt: Prompt
+    photo_sha256: str | None = None
+    photo_strength: PhotoStrength | None = None
 
 
 class PictureWork(ImageRequest):
@@ -145,8 +150,17 @@ class PlainKind(PictureKind[PlainRequest]):
     name: ClassVar[str] = "image"
     request_type = PlainRequest
 
+    def prepare(self, request: PlainRequest, inputs: Mapping[str, Received]) -> tuple[PictureWork, tuple[Unused, ...]]:
+        work, unused = super().prepare(request, inputs)
+        if "photo" not in inputs and request.photo_strength is not None:
+            unused = (*unused, WITHOUT_PHOTO)
+        return work, unused
+
     def fields(self, request: PlainRequest) -> dict[str, Any]:
-        return {"prompt": request.prompt, "negative_prompt": request.negative_prompt, **given_settings(request)}
+        values = {"prompt": request.prompt, "negative_prompt": request.negative_prompt, **given_settings(request)}
+        if request.photo_strength is not None:
+            values["photo_strength"] = request.photo_strength
+        return values
 
 
 def given_settings(request: PictureRequest) -> dict[str, Any]:

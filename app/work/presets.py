@@ -10,7 +10,7 @@ from pydantic import AfterValidator, Field
 
 from app.jobs.model import Received
 from app.presets import ASPECTS, NO_PRESET, Kind, Preset, Presets
-from app.work.image import PictureKind, PictureRequest, PictureWork, Settings, given_settings
+from app.work.image import WITHOUT_PHOTO, PictureKind, PictureRequest, PictureWork, Settings, given_settings
 from engines.errors import InvalidRequest
 from engines.protocols import ImageEngine
 from engines.requests import MAX_PROMPT_CHARS, PhotoStrength, Prompt, Text
@@ -115,7 +115,7 @@ class AvatarKind(PresetKind[AvatarRequest]):
         work, unused = super().prepare(request, inputs)
         default = AvatarRequest.model_fields["photo_strength"].default
         if "photo" not in inputs and request.photo_strength != default:
-            unused = (*unused, Unused("photo_strength", "photo_strength has no effect without a photo."))
+            unused = (*unused, WITHOUT_PHOTO)
         return work, unused
 
     def fields(self, request: AvatarRequest) -> dict[str, Any]:

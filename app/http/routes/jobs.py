@@ -81,7 +81,7 @@ class NewTranscription(NewJob):
 
 AnyNewJob = Annotated[NewAvatar | NewHero | NewImage | NewTranscription, Field(discriminator="kind")]
 
-FILE_OF_KIND = {"avatar": "photo", "transcription": "audio"}
+FILE_OF_KIND = {"avatar": "photo", "image": "photo", "transcription": "audio"}
 """The name of the file that may come with a job of a kind."""
 
 FORM: dict[str, Any] = {
@@ -94,7 +94,7 @@ FORM: dict[str, Any] = {
                     "required": ["job"],
                     "properties": {
                         "job": {"type": "string", "description": "The JSON that POST /jobs takes"},
-                        "photo": {"type": "string", "format": "binary", "description": "Of an avatar"},
+                        "photo": {"type": "string", "format": "binary", "description": "Of an avatar or image"},
                         "audio": {"type": "string", "format": "binary", "description": "Of a transcription"},
                     },
                 }
@@ -113,7 +113,7 @@ async def new_job(body: AnyNewJob, service: ServiceDep, asked: AskedDep) -> JSON
 @router.post("/jobs/upload", status_code=202, response_model=AnyJob, openapi_extra=FORM)
 async def new_job_with_file(request: Request, service: ServiceDep, asked: AskedDep) -> JSONResponse:
     """The same for a job with a file: a form with the JSON as `job`, and the file as `photo` or `audio`."""
-    names = tuple(FILE_OF_KIND.values())
+    names = tuple(dict.fromkeys(FILE_OF_KIND.values()))
     limit, folder = service.max_upload_bytes, service.files.uploads
     async with receive_upload(request, field=names, max_bytes=limit, tmp_dir=folder) as form:
         sent = _json_of(form.last("job"))
