@@ -55,10 +55,11 @@ def sse(event: Event) -> bytes:
 
 def described(*events: type[Event]) -> dict[int | str, dict[str, Any]]:
     """For a route's `responses`: with stream, the answer is these events."""
+    told: tuple[type[Event], ...] = (*events, ErrorEvent)
     data = {
         "type": "string",
         "contentMediaType": "application/json",
-        "contentSchema": {"oneOf": [event.model_json_schema() for event in (*events, ErrorEvent)]},
+        "contentSchema": {"oneOf": [event.model_json_schema() for event in told]},
     }
     properties = {"event": {"type": "string"}, "data": data}
     schema = {"type": "object", "required": ["event", "data"], "properties": properties}
@@ -96,7 +97,7 @@ class EventStream(Response):
         self._heartbeat = heartbeat
         self._started = False
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - what ASGI gives
         telling = asyncio.ensure_future(self._tell(send))
         beating = asyncio.ensure_future(self._beat(send))
         gone = asyncio.ensure_future(hung_up(receive))

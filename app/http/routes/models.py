@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
@@ -29,7 +29,7 @@ class ModelCard(BaseModel):
 
     id: str
     object: Literal["model"] = "model"
-    created: int = Field(0, description="Not known here: always 0")
+    created: Annotated[int, Field(description="Not known here: always 0")] = 0
     owned_by: str = "carrot-studio"
     kind: Literal["image", "transcription"] = Field(description="What it makes")
     label: str = Field(description="For people")

@@ -202,7 +202,7 @@ def test_malformed_files_get_a_clear_error_and_the_next_is_served(url: str, tmp_
         ({"language": "\x00\U0001f955" * 50}, "language", "shorten it to 64 or fewer"),
         ({"prompt": "x" * 70_000}, "prompt", "longer than 64 kB"),
         ({f"field{i}": "x" for i in range(40)}, "file", "more than 32 fields"),
-        ({"stream": "true"}, "stream", "cannot be streamed"),
+        ({"stream": "true", "response_format": "srt"}, "response_format", "cannot be streamed"),
     ],
 )
 def test_a_bad_field_is_named(url: str, fields: Fields, field: str, words: str) -> None:
