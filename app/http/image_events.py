@@ -44,6 +44,7 @@ class _PictureEvent(Event):
     quality: Literal["auto"] = "auto"
     background: Literal["opaque"] = "opaque"
     created_at: int
+    job_id: str
 
 
 class _PartialEvent(_PictureEvent):
@@ -55,7 +56,6 @@ class _CompletedEvent(_PictureEvent):
     seed: int
     model: str
     demo: bool
-    job_id: str
     warnings: tuple[Unused, ...]
 
 
@@ -125,6 +125,7 @@ class ImageEvents:
             size=f"{work.width}x{work.height}",
             output_format=self._format,
             created_at=int(job.created_at),
+            job_id=job.id,
             partial_image_index=index,
         )
         return sse(event)

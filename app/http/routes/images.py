@@ -156,7 +156,7 @@ async def generate_images(body: ImageGeneration, studio: StudioDep, asked: Asked
     openapi_extra=_edit_form(),
 )
 async def edit_image(request: Request, studio: StudioDep, asked: AskedDep) -> Any:
-    """OpenAI's image edit: a picture of a photo and words. One photo; a `mask` is refused. Streams as generations do."""
+    """OpenAI's image edit: one photo and words in, pictures out. A `mask` is refused. Streams as generations do."""
     limit, folder = studio.max_upload_bytes, studio.files.uploads
     with _photo_called_image():
         async with receive_upload(

@@ -300,6 +300,16 @@ def test_health(url: str) -> None:
     assert httpx.get(f"{url}/health/live").status_code == 200
 
 
+def test_text_is_streamed_as_it_is_heard(url: str) -> None:
+    with openai.OpenAI(base_url=f"{url}/v1", api_key="none", max_retries=0) as client:
+        assert [model.id for model in client.models.list()] == ["vosk-demo-en"]
+        stream = client.audio.transcriptions.create(model="x", file=DATA / "longer.wav", stream=True)
+        *deltas, done = stream
+    assert len(deltas) > 1
+    assert done.type == "transcript.text.done"
+    assert "".join(event.delta for event in deltas if event.type == "transcript.text.delta") == done.text
+
+
 def test_the_route_is_documented(url: str) -> None:
     operation = httpx.get(f"{url}/openapi.json").json()["paths"][ROUTE]["post"]
     properties = operation["requestBody"]["content"]["multipart/form-data"]["schema"]["properties"]
