@@ -62,12 +62,15 @@ def test_a_stop_before_the_first_event_has_its_status(tmp_path: Path) -> None:
     studio = make_studio(settings_in(tmp_path), BlobEngine(), EchoSpeech())
     # Not started: the job waits.
     try:
-        with serving(app_of(studio, 30)) as url, httpx.Client(timeout=30) as client:
-            with ThreadPoolExecutor(1) as pool:
-                waiting = pool.submit(client.post, f"{url}/stream")
-                until(lambda: studio.queue.unfinished())
-                studio.queue.give_up()
-                answer = waiting.result(30)
+        with (
+            serving(app_of(studio, 30)) as url,
+            httpx.Client(timeout=30) as client,
+            ThreadPoolExecutor(1) as pool,
+        ):
+            waiting = pool.submit(client.post, f"{url}/stream")
+            until(lambda: studio.queue.unfinished())
+            studio.queue.give_up()
+            answer = waiting.result(30)
         assert (answer.status_code, answer.json()["error"]["type"]) == (503, "interrupted")
     finally:
         studio.close()
