@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
 from fastapi import Depends, Header, Request
 from fastapi.responses import JSONResponse
+from starlette.types import Receive
 
 from app.concurrency import run_blocking
 from app.http.views import view_of
@@ -105,22 +107,30 @@ async def finish(asked: Asked, service: Service, job: Job, *, keep: bool = False
     cancelled, so that the device is not kept busy for nobody.
     """
     done = asyncio.ensure_future(service.queue.finished(job.id, job.account))
-    gone = asyncio.ensure_future(_hung_up(asked.request))
+    gone = asyncio.ensure_future(hung_up(asked.request.receive))
     try:
-        await asyncio.wait({done, gone}, return_when=asyncio.FIRST_COMPLETED)
-        if not done.done() and not keep and asked.idempotency_key is None:
-            await service.queue.cancel(job.id, job.account)
-        return (await done).succeeded()
-    except Interrupted as error:
-        if isinstance(service, Studio):
-            raise
-        # The speech service keeps nothing that could go on.
-        raise ServiceUnavailable("The service was stopped before it had finished: try again.") from error
+        with told_when_stopped(service):
+            await asyncio.wait({done, gone}, return_when=asyncio.FIRST_COMPLETED)
+            if not done.done() and not keep and asked.idempotency_key is None:
+                await service.queue.cancel(job.id, job.account)
+            return (await done).succeeded()
     finally:
         gone.cancel()
         done.cancel()
 
 
-async def _hung_up(request: Request) -> None:
-    while (await request.receive())["type"] != "http.disconnect":
+@contextmanager
+def told_when_stopped(service: Service) -> Iterator[None]:
+    """Interrupted promises that the job goes on; of the speech service, which keeps nothing, it is not raised."""
+    try:
+        yield
+    except Interrupted as error:
+        if isinstance(service, Studio):
+            raise
+        raise ServiceUnavailable("The service was stopped before it had finished: try again.") from error
+
+
+async def hung_up(receive: Receive) -> None:
+    """Wait until the client of a request that has been read is gone."""
+    while (await receive())["type"] != "http.disconnect":
         pass

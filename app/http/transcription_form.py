@@ -11,7 +11,7 @@ from typing import Any, Literal, get_args
 
 from starlette.requests import Request
 
-from app.http.uploads import receive_upload
+from app.http.uploads import Upload, receive_upload
 from engines.errors import InvalidRequest
 
 ResponseFormat = Literal["json", "text", "srt", "vtt", "verbose_json"]
@@ -20,10 +20,14 @@ Granularity = Literal["word", "segment"]
 RESPONSE_FORMATS: tuple[ResponseFormat, ...] = get_args(ResponseFormat)
 GRANULARITIES: tuple[Granularity, ...] = get_args(Granularity)
 
+STREAMED_FORMATS = ("json", "text")
+
 GRANULARITY_FIELD = re.compile(r"timestamp_granularities(\[\d*\])?")
 """With empty brackets from OpenAI's clients, with numbers from those of PHP and the like, without from people."""
 
-USED_FIELDS = ("language", "response_format", "stream")
+USED_FIELDS = ("language", "response_format", "stream", "user", "safety_identifier")
+
+MAX_USER_CHARS = 200
 
 _FORM_SCHEMA: dict[str, Any] = {
     "type": "object",
@@ -33,6 +37,12 @@ _FORM_SCHEMA: dict[str, Any] = {
         "model": {"type": "string", "description": "Not used: the loaded model is."},
         "language": {"type": "string", "description": "BCP 47 or English name. Left out or auto: the model's own."},
         "response_format": {"type": "string", "enum": list(RESPONSE_FORMATS), "default": "json"},
+        "stream": {
+            "type": "boolean",
+            "default": False,
+            "description": "With json or text: answer with server-sent events, the text as it is heard.",
+        },
+        "user": {"type": "string", "maxLength": MAX_USER_CHARS, "description": "Your end user, opaque."},
         "timestamp_granularities[]": {
             "type": "array",
             "items": {"type": "string", "enum": list(GRANULARITIES)},
@@ -61,6 +71,9 @@ class TranscriptionForm:
     language: str
     """As the client wrote it; empty for the model's own."""
     response_format: ResponseFormat
+    stream: bool
+    user: str
+    """The caller's end user, opaque; empty if it did not say."""
     granularities: frozenset[Granularity]
     unused: tuple[str, ...]
     """Names of fields that came with a value and change nothing: unknown ones, those that the model has no use for."""
@@ -76,9 +89,13 @@ async def open_transcription_form(
     does.
     """
     async with receive_upload(request, max_bytes=max_bytes, tmp_dir=tmp_dir) as upload:
-        if upload.last("stream").lower() in ("true", "1"):
-            raise InvalidRequest("stream", "The answer cannot be streamed: leave stream out, or set it to false.")
         response_format = _response_format(upload.last("response_format"))
+        stream = upload.last("stream").lower() in ("true", "1")
+        if stream and response_format not in STREAMED_FORMATS:
+            raise InvalidRequest(
+                "response_format",
+                f"response_format {response_format} cannot be streamed: send json or text, or leave stream out.",
+            )
         asked = tuple(name for name in upload.fields if GRANULARITY_FIELD.fullmatch(name))
         used = USED_FIELDS + (asked if response_format == "verbose_json" else ())
         assert upload.path is not None
@@ -89,9 +106,22 @@ async def open_transcription_form(
             sha256=upload.sha256,
             language=upload.last("language"),
             response_format=response_format,
+            stream=stream,
+            user=_user(upload),
             granularities=_granularities(value for name in asked for value in upload.fields[name]),
             unused=upload.unknown((*used, "model") if upload.last("model") == model else used),
         )
+
+
+def _user(upload: Upload) -> str:
+    for name in ("safety_identifier", "user"):
+        if user := upload.last(name):
+            if len(user) > MAX_USER_CHARS:
+                raise InvalidRequest(
+                    name, f"{name} has {len(user)} characters: shorten it to {MAX_USER_CHARS} or fewer."
+                )
+            return user
+    return ""
 
 
 def _response_format(value: str) -> ResponseFormat:

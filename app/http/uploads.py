@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 import re
 import tempfile
-from collections.abc import AsyncIterator, Callable, Collection, Iterator
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import IO, TYPE_CHECKING
@@ -73,19 +73,22 @@ async def receive_upload(
     required: bool = True,
     max_bytes: int,
     tmp_dir: Path | None = None,
+    refused: Mapping[str, str] | None = None,
 ) -> AsyncIterator[Upload]:
     """Read the form of `request`; its file is deleted at the end of the block, unless it was moved away.
 
     The file is the part named `field`, or one of these: a form may tell only after its file what it is for. Without one
     InvalidRequest is raised, unless it is not `required`. `max_bytes` is for the file alone; `tmp_dir` None means the
-    system's. Raises as `receive_form` does.
+    system's; `refused` has the reasons why files of other names are not taken. Raises as `receive_form` does.
     """
     with contextlib.ExitStack() as opened:
 
         def open_file(_: str) -> IO[bytes]:
             return opened.enter_context(_temporary_file(tmp_dir))
 
-        form = await receive_form(request, field=field, max_files=1, max_bytes=max_bytes, open_file=open_file)
+        form = await receive_form(
+            request, field=field, max_files=1, max_bytes=max_bytes, open_file=open_file, refused=refused
+        )
         if form.files:
             part = form.files[0]
             close(part.file)
@@ -105,6 +108,7 @@ async def receive_form(
     max_bytes: int,
     open_file: Opener,
     on_bytes: OnBytes | None = None,
+    refused: Mapping[str, str] | None = None,
 ) -> Form:
     """Read a multipart form of at most `max_files` files, each a part named `field`, or one of these, of at most
     `max_bytes`.
@@ -112,7 +116,8 @@ async def receive_form(
     Each goes to what `open_file` gives for it, and is flushed, not closed. Raises InvalidRequest, BodyTooLarge,
     StorageFailed, and Cancelled when the client hangs up.
     """
-    form = Form((field,) if isinstance(field, str) else field, max_files, max_bytes, open_file, on_bytes)
+    names = (field,) if isinstance(field, str) else field
+    form = Form(names, max_files, max_bytes, open_file, on_bytes, refused or {})
     try:
         await _read(request, form)
     except (InvalidRequest, BodyTooLarge, StorageFailed):
@@ -182,6 +187,7 @@ class Form:
         max_bytes: int,
         open_file: Opener,
         on_bytes: OnBytes | None,
+        refused: Mapping[str, str],
     ) -> None:
         self.field = names[0]
         """The name that errors give."""
@@ -198,6 +204,7 @@ class Form:
         self._max_bytes = max_bytes
         self._open_file = open_file
         self._on_bytes = on_bytes
+        self._refused = refused
         self._part = _Part()
         self._parts = 0
         self.unwritten: list[tuple[FilePart, bytes]] = []
@@ -254,7 +261,8 @@ class Form:
             return
         if part.name not in self._names:
             name = part.name[:MAX_SHOWN_NAME]
-            raise InvalidRequest(part.name, f"The field {name!r} must not be a file. {self.how_to_send}")
+            reason = self._refused.get(part.name, f"The field {name!r} must not be a file. {self.how_to_send}")
+            raise InvalidRequest(part.name, reason)
         if len(self.files) == self._max_files:
             many = "one file" if self._max_files == 1 else f"{self._max_files} files"
             raise InvalidRequest(self.field, f"The form has more than {many}: send {many} a request.")

@@ -6,7 +6,7 @@ import hashlib
 import logging
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -201,7 +201,9 @@ class Queue:
                 return job
         raise JobNotFound(job_id)
 
-    async def events(self, job_id: str, account: str, after: tuple[int, int] = (0, 0)) -> AsyncIterator[JobEvent]:
+    async def events(
+        self, job_id: str, account: str, after: tuple[int, int] = (0, 0)
+    ) -> AsyncGenerator[JobEvent, None]:
         """Every event later than `after`, in order, until the one of the final state. Raises as `watch` does."""
         job = await self.get(job_id, account)
         known = False

@@ -14,7 +14,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from app.jobs.model import Context, Kind, Received
-from app.work.request import JobRequest
+from app.work.request import Address, JobRequest
 from engines.protocols import ImageEngine
 from engines.requests import (
     MAX_SEED,
@@ -23,6 +23,7 @@ from engines.requests import (
     Height,
     ImageRequest,
     NegativePrompt,
+    PhotoStrength,
     Prompt,
     Sampler,
     SeedOrRandom,
@@ -33,6 +34,8 @@ from engines.requests import (
 from engines.results import ImageResult, Recipe, Result, Unused
 
 DEVICE = "image"
+
+WITHOUT_PHOTO = Unused("photo_strength", "photo_strength has no effect without a photo.")
 
 
 class Settings(JobRequest):
@@ -59,9 +62,12 @@ class PictureRequest(Choices):
 
 
 class PlainRequest(PictureRequest):
-    """A picture of exactly these words."""
+    """A picture of exactly these words, and perhaps of a photo."""
 
     prompt: Prompt
+    photo: Address | None = None
+    photo_sha256: str | None = None
+    photo_strength: PhotoStrength | None = None
 
 
 class PictureWork(ImageRequest):
@@ -118,6 +124,12 @@ class PictureKind(Kind[P, PictureWork, ImageResult, PicturesResult]):
         work = parse(PictureWork, values)
         return work, self._engine.check(work, None if photo is None else photo.path)
 
+    def complete(self, work: PictureWork, inputs: Mapping[str, Received]) -> PictureWork:
+        photo = inputs["photo"]
+        work = work.model_copy(update={"photo_sha256": photo.sha256})
+        self._engine.check(work, photo.path)
+        return work
+
     def run(self, work: PictureWork, inputs: Mapping[str, Path], context: Context) -> ImageResult:
         return self._engine.generate(work, inputs.get("photo"), context.report, context.cancel)
 
@@ -143,10 +155,20 @@ class PlainKind(PictureKind[PlainRequest]):
     """Pictures of a prompt as it is."""
 
     name: ClassVar[str] = "image"
+    input = "photo"
     request_type = PlainRequest
 
+    def prepare(self, request: PlainRequest, inputs: Mapping[str, Received]) -> tuple[PictureWork, tuple[Unused, ...]]:
+        work, unused = super().prepare(request, inputs)
+        if not inputs and request.photo is None and request.photo_strength is not None:
+            unused = (*unused, WITHOUT_PHOTO)
+        return work, unused
+
     def fields(self, request: PlainRequest) -> dict[str, Any]:
-        return {"prompt": request.prompt, "negative_prompt": request.negative_prompt, **given_settings(request)}
+        values = {"prompt": request.prompt, "negative_prompt": request.negative_prompt, **given_settings(request)}
+        if request.photo_strength is not None:
+            values["photo_strength"] = request.photo_strength
+        return values
 
 
 def given_settings(request: PictureRequest) -> dict[str, Any]:

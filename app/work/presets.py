@@ -10,7 +10,7 @@ from pydantic import AfterValidator, Field
 
 from app.jobs.model import Received
 from app.presets import ASPECTS, NO_PRESET, Kind, Preset, Presets
-from app.work.image import PictureKind, PictureRequest, PictureWork, Settings, given_settings
+from app.work.image import WITHOUT_PHOTO, PictureKind, PictureRequest, PictureWork, Settings, given_settings
 from app.work.request import Address
 from engines.errors import InvalidRequest
 from engines.protocols import ImageEngine
@@ -118,14 +118,8 @@ class AvatarKind(PresetKind[AvatarRequest]):
         work, unused = super().prepare(request, inputs)
         default = AvatarRequest.model_fields["photo_strength"].default
         if not inputs and request.photo is None and request.photo_strength != default:
-            unused = (*unused, Unused("photo_strength", "photo_strength has no effect without a photo."))
+            unused = (*unused, WITHOUT_PHOTO)
         return work, unused
-
-    def complete(self, work: PictureWork, inputs: Mapping[str, Received]) -> PictureWork:
-        photo = inputs["photo"]
-        work = work.model_copy(update={"photo_sha256": photo.sha256})
-        self._engine.check(work, photo.path)
-        return work
 
     def fields(self, request: AvatarRequest) -> dict[str, Any]:
         strength = {"photo_strength": request.photo_strength}

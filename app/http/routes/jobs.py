@@ -22,7 +22,7 @@ from app.jobs.live import JobEvent
 from app.jobs.model import Interrupted, Job, JobState, Priority, Received, StorageFailed
 from app.jobs.queue import Submission
 from app.studio import Service
-from app.work.image import PlainRequest
+from app.work.image import PlainKind, PlainRequest
 from app.work.presets import AvatarKind, AvatarRequest, HeroRequest
 from app.work.request import JobRequest, unknown_fields
 from app.work.speech import TranscriptionKind, TranscriptionRequest
@@ -91,7 +91,7 @@ FORM: dict[str, Any] = {
                     "required": ["job"],
                     "properties": {
                         "job": {"type": "string", "description": "The JSON that POST /jobs takes"},
-                        "photo": {"type": "string", "format": "binary", "description": "Of an avatar"},
+                        "photo": {"type": "string", "format": "binary", "description": "Of an avatar or image"},
                         "audio": {"type": "string", "format": "binary", "description": "Of a transcription"},
                     },
                 }
@@ -101,7 +101,7 @@ FORM: dict[str, Any] = {
 }
 
 
-FILE_OF_KIND = {kind.name: kind.input for kind in (AvatarKind, TranscriptionKind)}
+FILE_OF_KIND = {kind.name: kind.input for kind in (AvatarKind, PlainKind, TranscriptionKind)}
 
 
 @router.post("/jobs", status_code=202, response_model=AnyJob)
@@ -113,7 +113,7 @@ async def new_job(body: AnyNewJob, service: ServiceDep, asked: AskedDep) -> JSON
 @router.post("/jobs/upload", status_code=202, response_model=AnyJob, openapi_extra=FORM)
 async def new_job_with_file(request: Request, service: ServiceDep, asked: AskedDep) -> JSONResponse:
     """The same for a job with a file: a form with the JSON as `job`, and the file as `photo` or `audio`."""
-    names = tuple(filter(None, FILE_OF_KIND.values()))
+    names = tuple(dict.fromkeys(filter(None, FILE_OF_KIND.values())))
     limit, folder = service.max_upload_bytes, service.files.uploads
     async with receive_upload(request, field=names, max_bytes=limit, tmp_dir=folder) as form:
         sent = _json_of(form.last("job"))

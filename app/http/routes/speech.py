@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, Literal
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import PlainTextResponse
@@ -12,11 +12,14 @@ from pydantic import BaseModel, Field
 from app.concurrency import run_blocking
 from app.http.deps import AskedDep, ServiceDep, accepted, finish, submit
 from app.http.errors import ERRORS
+from app.http.stream import Event, EventStream, described, sse
 from app.http.transcription_form import OPENAPI_BODY, TranscriptionForm, open_transcription_form
+from app.jobs.live import JobEvent
 from app.jobs.model import Job
 from app.jobs.queue import Submission
 from app.studio import Service, Studio
 from app.work.speech import TranscriptionRequest, TranscriptionResult
+from engines.events import SegmentHeard
 from engines.requests import parse
 from engines.results import Segment, Unused, Word
 
@@ -32,11 +35,9 @@ class Usage(BaseModel):
     seconds: int
 
 
-class TranscriptionAnswer(BaseModel):
-    """OpenAI's `json`, then what its shape has no place for and its clients pass over."""
+class Told(BaseModel):
+    """What OpenAI's shapes have no place for and its clients pass over."""
 
-    text: str
-    usage: Usage
     no_speech: bool
     engine: str
     where: str
@@ -44,6 +45,39 @@ class TranscriptionAnswer(BaseModel):
     note: str
     job_id: str
     warnings: tuple[Unused, ...]
+
+
+class TranscriptionAnswer(Told):
+    """OpenAI's `json`, then ours."""
+
+    text: str
+    usage: Usage
+
+
+class TokenUsage(BaseModel):
+    """What a stream's end has in place of `Usage`. Nothing is counted in tokens here, so it is all zero."""
+
+    type: Literal["tokens"] = "tokens"
+    input_tokens: int = 0
+    output_tokens: int = 0
+    total_tokens: int = 0
+
+
+class TextDelta(Event):
+    """What has been heard since the one before, a segment at a time; all of them together are the text."""
+
+    type: Literal["transcript.text.delta"] = "transcript.text.delta"
+    delta: str
+
+
+class TextDone(Told, Event):
+    """The end of a stream: the whole text."""
+
+    type: Literal["transcript.text.done"] = "transcript.text.done"
+    text: str
+    language: str
+    duration: float = Field(description="Of the sound, in seconds")
+    usage: TokenUsage = TokenUsage()
 
 
 class VerboseSegment(BaseModel):
@@ -75,10 +109,14 @@ class VerboseAnswer(TranscriptionAnswer):
     "/audio/transcriptions",
     response_model=VerboseAnswer | TranscriptionAnswer,
     response_model_exclude_none=True,
+    responses=described(TextDelta, TextDone),
     openapi_extra=OPENAPI_BODY,
 )
 async def transcribe(request: Request, service: ServiceDep, asked: AskedDep) -> Any:
-    """OpenAI's transcription. No speech is empty text; with verbose_json each word has times and a confidence."""
+    """OpenAI's transcription. No speech is empty text; with verbose_json each word has times and a confidence.
+
+    With `stream` the answer is events: each segment as it is heard, then the whole text.
+    """
     limit, folder = service.max_upload_bytes, service.files.uploads
     model = service.speech.info.name
     async with open_transcription_form(request, max_bytes=limit, tmp_dir=folder, model=model) as form:
@@ -91,6 +129,7 @@ async def transcribe(request: Request, service: ServiceDep, asked: AskedDep) -> 
             wanted,
             asked.account,
             {"audio": file},
+            user=form.user,
             idempotency_key=asked.idempotency_key,
             warnings=unused,
         )
@@ -98,6 +137,8 @@ async def transcribe(request: Request, service: ServiceDep, asked: AskedDep) -> 
     # The speech service keeps no jobs that could be asked for.
     if asked.respond_async and isinstance(service, Studio):
         return accepted(asked, job)
+    if form.stream:
+        return EventStream(asked, service, job, TranscriptEvents())
     job = await finish(asked, service, job)
     return await _answer(service, job, form)
 
@@ -112,15 +153,7 @@ async def _answer(service: Service, job: Job, form: TranscriptionForm) -> Any:
         (file,) = (file for file in job.files if file.id == name)
         return Response(await service.queue.content(file), media_type=media_type)
     common = TranscriptionAnswer(
-        text=result.text,
-        usage=Usage(seconds=math.ceil(result.duration)),
-        no_speech=result.no_speech,
-        engine=result.engine,
-        where=result.where,
-        demo=result.demo,
-        note=result.note,
-        job_id=job.id,
-        warnings=job.warnings,
+        text=result.text, usage=Usage(seconds=math.ceil(result.duration)), **dict(_told(job, result))
     )
     if form.response_format == "json":
         return common
@@ -132,6 +165,48 @@ async def _answer(service: Service, job: Job, form: TranscriptionForm) -> Any:
         segments=tuple(map(_segment, range(len(result.segments)), result.segments)) if "segment" in wanted else None,
         words=tuple(map(_word, result.words)) if "word" in wanted else None,
     )
+
+
+def _told(job: Job, result: TranscriptionResult) -> Told:
+    return Told(
+        no_speech=result.no_speech,
+        engine=result.engine,
+        where=result.where,
+        demo=result.demo,
+        note=result.note,
+        job_id=job.id,
+        warnings=job.warnings,
+    )
+
+
+class TranscriptEvents:
+    """What one stream tells: segments as they are heard, then the text."""
+
+    def __init__(self) -> None:
+        self._heard = ""
+
+    async def __call__(self, event: JobEvent) -> list[bytes]:
+        if isinstance(event.told, SegmentHeard):
+            return self._delta(event.told.segment.text)
+        result = event.job.result
+        if not isinstance(result, TranscriptionResult):
+            return []
+        # What was done before this request, or elsewhere, comes without its segments.
+        rest = result.text.removeprefix(self._heard).lstrip() if result.text.startswith(self._heard) else ""
+        done = TextDone(
+            text=result.text,
+            language=result.language,
+            duration=round(result.duration, 3),
+            **dict(_told(event.job, result)),
+        )
+        return [*self._delta(rest), await run_blocking(sse, done)]
+
+    def _delta(self, text: str) -> list[bytes]:
+        if not text:
+            return []
+        delta = f" {text}" if self._heard else text
+        self._heard += delta
+        return [sse(TextDelta(delta=delta))]
 
 
 def _segment(number: int, segment: Segment) -> VerboseSegment:

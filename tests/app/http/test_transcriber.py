@@ -202,7 +202,7 @@ def test_malformed_files_get_a_clear_error_and_the_next_is_served(url: str, tmp_
         ({"language": "\x00\U0001f955" * 50}, "language", "shorten it to 64 or fewer"),
         ({"prompt": "x" * 70_000}, "prompt", "longer than 64 kB"),
         ({f"field{i}": "x" for i in range(40)}, "file", "more than 32 fields"),
-        ({"stream": "true"}, "stream", "cannot be streamed"),
+        ({"stream": "true", "response_format": "srt"}, "response_format", "cannot be streamed"),
     ],
 )
 def test_a_bad_field_is_named(url: str, fields: Fields, field: str, words: str) -> None:
@@ -298,6 +298,16 @@ def test_health(url: str) -> None:
     assert health["model"]["demo"] is True
     assert httpx.get(f"{url}/health/ready").json() == {"status": "healthy"}
     assert httpx.get(f"{url}/health/live").status_code == 200
+
+
+def test_text_is_streamed_as_it_is_heard(url: str) -> None:
+    with openai.OpenAI(base_url=f"{url}/v1", api_key="none", max_retries=0) as client:
+        assert [model.id for model in client.models.list()] == ["vosk-demo-en"]
+        stream = client.audio.transcriptions.create(model="x", file=DATA / "longer.wav", stream=True)
+        *deltas, done = stream
+    assert len(deltas) > 1
+    assert done.type == "transcript.text.done"
+    assert "".join(event.delta for event in deltas if event.type == "transcript.text.delta") == done.text
 
 
 def test_the_route_is_documented(url: str) -> None:
