@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass, field
 
 from app.jobs.model import Interrupted, Job, JobProgress, JobState, StorageFailed
@@ -46,7 +46,9 @@ class _Live:
 class LiveJobs:
     """Jobs that are waiting or running, and the last that ended. Thread-safe; never blocks."""
 
-    def __init__(self) -> None:
+    def __init__(self, on_change: Callable[[Job], None]) -> None:
+        """`on_change` is told of every change of state; it must not wait."""
+        self._on_change = on_change
         self._lock = threading.Lock()
         self._unfinished: dict[str, _Live] = {}
         self._ended: OrderedDict[str, _Live] = OrderedDict()
@@ -110,6 +112,7 @@ class LiveJobs:
                     told = other.events[-1].job.progress.ahead
                     if self._placed(other.job).progress.ahead != told:
                         self._add(other, None)
+        self._on_change(job)
 
     def tell(self, job_id: str, event: Event, now: float) -> None:
         """An engine's event. Of a job that is not running any more it is dropped."""

@@ -88,6 +88,11 @@ class JobProgress:
     def at_end(cls, state: JobState) -> Self:
         return cls(state.value, 1, 1, 1.0, 0.0) if state is JobState.SUCCEEDED else cls(state.value)
 
+    @classmethod
+    def stored(cls, state: JobState) -> Self:
+        """What is known of it from its state alone."""
+        return cls() if state is JobState.QUEUED else cls.at_end(state)
+
 
 @dataclass(frozen=True, slots=True)
 class JobFile:
@@ -109,6 +114,16 @@ class Received:
     size: int
     filename: str = ""
     """The name that its sender gave it, for messages."""
+
+
+@dataclass(frozen=True, slots=True)
+class Webhook:
+    """Where a job's sender wants to be told of it."""
+
+    address: str
+    events: tuple[str, ...]
+    base_url: str
+    """What the studio's own addresses in the message start with; it ends with a slash."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +157,7 @@ class Job:
     files: tuple[JobFile, ...] = ()
     error: JobError | None = None
     warnings: tuple[Unused, ...] = ()
+    webhook: Webhook | None = None
 
     @property
     def final(self) -> bool:

@@ -33,7 +33,7 @@ from app.jobs.model import (
 )
 from app.jobs.store.database import Database
 from app.jobs.store.jobs import JobRows
-from app.jobs.store.outbox import Deliverer, add_entries
+from app.jobs.store.outbox import Outbox
 from engines.errors import Cancelled
 
 log = logging.getLogger(__name__)
@@ -66,14 +66,14 @@ class States:
         rows: JobRows,
         files: Files,
         live: LiveJobs,
-        deliverers: tuple[Deliverer, ...],
+        outbox: Outbox,
         now: Callable[[], float],
     ) -> None:
         self._database = database
         self._rows = rows
         self._files = files
         self._live = live
-        self._deliverers = deliverers
+        self._outbox = outbox
         self._now = now
         self._no_more_claims = False
         self._unsaved: dict[str, tuple[Job, JobState, Outcome]] = {}
@@ -103,8 +103,9 @@ class States:
                     change_id = self._rows.note(db, job, job.created_at)
                 else:
                     ended = earlier.job.with_(state=JobState.QUEUED, progress=JobProgress())
-                    job = self._rows.again(db, ended, job.deadline)
+                    job = self._rows.again(db, ended, job.deadline, job.webhook)
                     change_id = self._rows.change(db, job)
+                self._outbox.add(db, job)
                 self._rows.add_inputs(db, job.id, inputs)
                 for file in inputs.values():
                     self._files.place(file)
@@ -130,6 +131,7 @@ class States:
                     progress=JobProgress(stage="starting"),
                 )
                 change_id = self._rows.change(db, job)
+                self._outbox.add(db, job)
             self._live.put(job, change_id)
         cancel = self._live.cancel_event(job.id)
         assert cancel is not None
@@ -192,6 +194,7 @@ class States:
                 self._rows.pardon_run(db, job.id)
                 waiting = _waiting_again(job)
                 change_id = self._rows.change(db, waiting)
+                self._outbox.add(db, waiting)
             self._live.put(waiting, change_id)
 
     def take_up(self) -> None:
@@ -213,6 +216,8 @@ class States:
                 # All get a new line of history, because followers have seen events after the last one that we do not
                 # know of, and what is to come must be later.
                 changes = [self._rows.change(db, job) for job in waiting]
+                for job in waiting:
+                    self._outbox.add(db, job)
             for job, change_id in zip(waiting, changes, strict=True):
                 self._live.put(job, change_id)
         log.warning("%d jobs of the last run go on", len(waiting))
@@ -238,7 +243,7 @@ class States:
                 for received in made:
                     self._files.place(received)
                 gone = self._rows.drop_inputs(db, job.id)
-                add_entries(db, self._deliverers, ended, self._now())
+                self._outbox.add(db, ended)
             self._files.delete(gone)
             self._live.put(ended, change_id)
 
