@@ -41,7 +41,9 @@ REQUIREMENTS = ("requirements.txt",)
 TEST_REQUIREMENTS = (*REQUIREMENTS, "tests/requirements.txt")
 
 # What the speech service imports: its container carries these and no torch. tests/test_architecture.py keeps the list.
-TRANSCRIBER_NEEDS = frozenset({"av", "fastapi", "pillow", "pydantic-settings", "python-multipart", "uvicorn", "vosk"})
+TRANSCRIBER_NEEDS = frozenset(
+    {"av", "fastapi", "pillow", "prometheus_client", "pydantic-settings", "python-multipart", "uvicorn", "vosk"}
+)
 
 # .venv measures 1.9 GB with the CPU build of torch; pip keeps up to 0.6 GB of downloads beside it while it works.
 SPACE_NEEDED = 3_000_000_000

@@ -38,6 +38,14 @@ Tokens = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(values.split
 HostNames = Annotated[
     tuple[Annotated[str, AfterValidator(values.host_name)], ...], NoDecode, BeforeValidator(values.split)
 ]
+Receivers = Annotated[
+    tuple[Annotated[str, AfterValidator(values.receiver)], ...], NoDecode, BeforeValidator(values.split)
+]
+Secrets = Annotated[
+    tuple[Annotated[SecretStr, AfterValidator(values.webhook_secret)], ...],
+    NoDecode,
+    BeforeValidator(values.split_words),
+]
 Origins = Annotated[tuple[Annotated[str, AfterValidator(values.origin)], ...], NoDecode, BeforeValidator(values.split)]
 
 
@@ -126,6 +134,20 @@ class Settings(_Common):
     max_queue: int = Field(default=32, ge=1, le=10_000, description="a whole number from 1 to 10000", examples=[32])
     job_retention_days: int = Field(
         default=30, ge=0, le=36_500, description="a whole number from 0 (keep for ever) to 36500", examples=[30]
+    )
+
+    webhook_secret: Secrets = Field(
+        default=(),
+        max_length=2,
+        description="whsec_ and the base64 of 24 to 64 random bytes, or two such while the old one is replaced "
+        "(python3 -c \"import base64, secrets; print('whsec_' + base64.b64encode(secrets.token_bytes(32)).decode())\" "
+        "makes one)",
+    )
+    webhook_hosts: Receivers = Field(
+        default=(),
+        description="host names that webhooks may be sent to by https (*.name for all below one), or whole origins "
+        "that are trusted as they are, separated by commas",
+        examples=["app.example.com"],
     )
 
     @model_validator(mode="after")

@@ -71,7 +71,7 @@ class DeadLetters:
 
 
 class GoneWebhooks:
-    """Addresses of accounts' webhooks that answered 410: nothing more is sent there. Everything raises StorageFailed."""
+    """Addresses of accounts' webhooks that answered 410: not called any more. All raises StorageFailed."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

@@ -1,4 +1,4 @@
-"""The outbox: what is to be delivered of a job is stored in the transaction that changes it, and stays until it arrived.
+"""The outbox: what is to be delivered of a job is stored in the transaction that changes it, until it arrived.
 
 So no state can be on disk without its deliveries being there too (https://microservices.io/patterns/data/
 transactional-outbox.html). A delivery may happen twice, after a crash between sending and noting it: it has the same
