@@ -62,11 +62,13 @@ class Sender:
         *,
         schedule: Schedule = FOR_DAYS,
         chance: Callable[[], float] = random.random,
+        look_seconds: float = LOOK_SECONDS,
     ) -> None:
         self._deliverer = deliverer
         self._outbox = outbox
         self._schedule = schedule
         self._chance = chance
+        self._look_seconds = look_seconds
         self._lock = threading.Lock()
         self._sending: set[str] = set()
         """The keys of what is on its way."""
@@ -119,7 +121,7 @@ class Sender:
 
     def _pause(self) -> float:
         due_at = self._outbox.next_due(self._deliverer.name)
-        return LOOK_SECONDS if due_at is None else min(LOOK_SECONDS, max(0.0, due_at - self._outbox.now()))
+        return self._look_seconds if due_at is None else min(self._look_seconds, max(0.0, due_at - self._outbox.now()))
 
     def _send(self, entry: Entry) -> None:
         try:

@@ -43,7 +43,7 @@ def test_what_died_is_listed_and_sent_again_beside_a_running_studio(
     refused = Refused()
     desk = Desk(tmp_path, deliverers=(refused,))
     desk.kind.release.set()
-    sender = Sender(refused, desk.queue.outbox)
+    sender = Sender(refused, desk.queue.outbox, look_seconds=0.2)
     sender.start()
     hook = Webhook("https://app.example.com/secret-path?key=secret", ("completed",), "http://x/")
     jobs = [desk.end(desk.submit(webhook=hook)) for _ in range(3)]
@@ -72,7 +72,7 @@ def test_what_died_is_listed_and_sent_again_beside_a_running_studio(
     assert main(["resend", "all"], tmp_path) == 0
     assert capsys.readouterr().out.startswith("2 to be sent again")
     desk = Desk(tmp_path, deliverers=(refused,))
-    sender = Sender(refused, desk.queue.outbox)
+    sender = Sender(refused, desk.queue.outbox, look_seconds=0.2)
     sender.start()
     until(lambda: sorted(refused.taken) == sorted(job.id for job in jobs))
     until(lambda: desk.queue.outbox.backlogs()[0].waiting == 0)

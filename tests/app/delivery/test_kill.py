@@ -78,7 +78,7 @@ def test_a_kill_between_the_end_and_its_delivery_loses_nothing(tmp_path: Path) -
         assert receiver.states(job_id) == ["succeeded"]
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 def test_a_kill_at_any_moment_loses_nothing_and_keeps_the_order(tmp_path: Path, seed: int) -> None:
     chance = random.Random(seed)
     with receiving() as receiver:

@@ -65,7 +65,7 @@ class Post:
 
 @contextmanager
 def sending(desk: Desk, post: Post, schedule: Schedule = QUICK) -> Iterator[Sender]:
-    sender = Sender(post, desk.queue.outbox, schedule=schedule, chance=lambda: 1.0)
+    sender = Sender(post, desk.queue.outbox, schedule=schedule, chance=lambda: 1.0, look_seconds=0.2)
     sender.start()
     try:
         yield sender
