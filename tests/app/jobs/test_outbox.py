@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from app.jobs.model import MAX_ATTEMPTS, Job, JobState
+from app.jobs.store.migrations import MIGRATIONS
 from engines.errors import OutOfMemory
 from tests.app.jobs.small_work import Desk, wait_for
 from tests.serving import until
@@ -161,6 +162,27 @@ def test_a_job_that_ended_unseen_is_found_again_after_a_crash(tmp_path: Path, fa
     assert again.end(job).state is JobState.SUCCEEDED
     assert entries(tmp_path) == [("post", job.id, 2)]
     again.stop()
+
+
+def test_what_version_1_had_to_deliver_is_still_to_be_delivered(tmp_path: Path) -> None:
+    Desk(tmp_path, work=False).stop()
+    (tmp_path / "jobs.db").unlink()
+    with closing(sqlite3.connect(tmp_path / "jobs.db", isolation_level=None)) as db:
+        MIGRATIONS[0](db, tmp_path)
+        db.execute("PRAGMA user_version = 1")
+        for job_id, state, at in (("a", "succeeded", 2.0), ("b", "queued", None)):
+            db.execute(
+                "INSERT INTO jobs (id, kind, device, account, state, request, work, created_at, finished_at, attempt)"
+                " VALUES (?, 'held', 'bench', 'ann', ?, '{}', '{\"say\": \"x\", \"drawn\": 1}', 1, ?, 1)",
+                (job_id, state, at),
+            )
+            db.execute("INSERT INTO outbox (deliverer, job_id, attempt, due_at) VALUES ('post', ?, 1, 3)", (job_id,))
+    desk = Desk(tmp_path, deliverers=(Post(),), work=False)
+    due = desk.queue.outbox.due("post", 10)
+    assert [(entry.job_id, entry.attempt, entry.waiting_since) for entry in due] == [("a", 1, 3), ("b", 1, 3)]
+    job = desk.queue.outbox.job(due[0])
+    assert (job.state, job.finished_at, job.webhook) == (JobState.SUCCEEDED, 2, None)
+    desk.stop()
 
 
 def test_a_deliverer_may_want_every_state_and_each_is_told_as_it_was(tmp_path: Path) -> None:
