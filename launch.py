@@ -42,7 +42,19 @@ TEST_REQUIREMENTS = (*REQUIREMENTS, "tests/requirements.txt")
 
 # What the speech service imports: its container carries these and no torch. tests/test_architecture.py keeps the list.
 TRANSCRIBER_NEEDS = frozenset(
-    {"av", "fastapi", "httpcore", "pillow", "pydantic-settings", "python-multipart", "tenacity", "uvicorn", "vosk"}
+    {
+        "av",
+        "fastapi",
+        "httpcore",
+        "httpx",
+        "pillow",
+        "prometheus_client",
+        "pydantic-settings",
+        "python-multipart",
+        "tenacity",
+        "uvicorn",
+        "vosk",
+    }
 )
 
 # .venv measures 1.9 GB with the CPU build of torch; pip keeps up to 0.6 GB of downloads beside it while it works.

@@ -23,6 +23,7 @@ from typing import IO, Any
 from urllib.parse import unquote, urljoin, urlsplit
 
 import httpcore
+import httpx
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
 from engines.errors import Cancelled, InvalidRequest, StudioError
@@ -240,6 +241,40 @@ class _Watched(httpcore.NetworkStream):
 
     def get_extra_info(self, info: str) -> Any:
         return self._stream.get_extra_info(info)
+
+
+class CheckedTransport(httpx.BaseTransport):
+    """For an httpx client that calls addresses which users gave: allowed ones, and at public addresses only."""
+
+    def __init__(
+        self,
+        addresses: AddressList,
+        inner: httpx.BaseTransport | None = None,
+        resolve: Callable[[str, int], list[str]] | None = None,
+    ) -> None:
+        """`inner` does the work. `resolve`: as Network has it."""
+        self._addresses = addresses
+        self._inner = inner or httpx.HTTPTransport()
+        self._resolve = resolve or _resolve
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """Raises AddressRefused."""
+        allowed = self._addresses.check("webhook", str(request.url))
+        if not allowed.trusted:
+            host = request.url.host
+            try:
+                found = self._resolve(host, 443)
+            except OSError as error:
+                raise httpx.ConnectError("the name could not be resolved") from error
+            if not found or not all(map(is_public, found)):
+                raise AddressRefused("webhook", f"webhook is at {host}, which is no public address.")
+            # To the very address that was looked at; the certificate has to be for the name all the same.
+            request.extensions = {**request.extensions, "sni_hostname": host}
+            request.url = request.url.copy_with(host=found[0])
+        return self._inner.handle_request(request)
+
+    def close(self) -> None:
+        self._inner.close()
 
 
 class _BrokenOff(Exception):

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from app.delivery.sender import Sender
 from app.jobs.files import Files
 from app.jobs.queue import Queue
 from app.jobs.worker import Worker, WorkerState, WorkerStatus
+from app.metrics import JobMetrics
 from app.presets import Presets
 from app.settings.fields import Settings
 from engines.protocols import ImageEngine, SpeechEngine
 
 CLOSE_SECONDS = 5.0
 """For the work in hand when the server stops; native code that takes longer is left behind."""
+
+SEND_SECONDS = 1.0
+"""For what is being delivered then. What takes longer is delivered again after the next start."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +33,14 @@ class Service:
     retention_seconds: float
     """How long jobs that have ended are kept; 0: for ever."""
     close_stores: Callable[[], None]
+    senders: tuple[Sender, ...] = field(default=(), kw_only=True)
 
     def start(self) -> None:
         """Begin to load models and to work."""
         for worker in self.workers:
             worker.start()
+        for sender in self.senders:
+            sender.start()
 
     def status(self) -> list[WorkerStatus]:
         return [worker.status for worker in self.workers]
@@ -52,6 +60,8 @@ class Service:
         self.queue.give_up()
         for worker in self.workers:
             worker.close(CLOSE_SECONDS)
+        for sender in self.senders:
+            sender.close(SEND_SECONDS)
         self.speech.close()
         self.close_stores()
 
@@ -63,6 +73,9 @@ class Studio(Service):
     settings: Settings
     image: ImageEngine
     presets: Presets
+    metrics: JobMetrics
+    check_webhook: Callable[[str], None]
+    """Whether a job may have this address. Raises InvalidRequest."""
 
     def close(self) -> None:
         Service.close(self)

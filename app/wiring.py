@@ -7,14 +7,21 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+import httpx
+
 from app.accounts import Accounts
-from app.fetch import Fetcher
+from app.delivery.sender import FOR_DAYS, Schedule, Sender
+from app.delivery.webhook import WebhookDeliverer
+from app.fetch import AddressList, CheckedTransport, Fetcher
+from app.http.views import view_of
 from app.jobs.fetching import FETCHED_AT_ONCE, FetchWorker
-from app.jobs.model import AnyKind
-from app.jobs.queue import FETCH, Queue
+from app.jobs.model import FETCH, AnyKind
+from app.jobs.queue import Queue
+from app.jobs.store.dead_letters import GoneWebhooks
 from app.jobs.store.opening import open_stores
 from app.jobs.store.outbox import Deliverer
 from app.jobs.worker import Worker
+from app.metrics import JobMetrics
 from app.presets import load_presets
 from app.settings.fields import Settings
 from app.studio import Studio
@@ -113,8 +120,12 @@ def assemble(
     *,
     renamed: Mapping[str, str] | None = None,
     deliverers: tuple[Deliverer, ...] = (),
+    schedule: Schedule = FOR_DAYS,
 ) -> Studio:
-    """A studio over the given engines. `renamed`: see Queue. Raises PresetError, StorageFailed."""
+    """A studio over the given engines. `renamed`: see Queue. `deliverers`: beside webhooks, `schedule`: for all.
+
+    Raises PresetError, StorageFailed.
+    """
     presets = load_presets(ROOT / "presets", settings.presets_dir)
     kinds: list[AnyKind] = [
         PlainKind(image),
@@ -125,6 +136,18 @@ def assemble(
     opener = Fetcher(settings.fetch_hosts, max_bytes=settings.max_upload_mb * 2**20)
     with ExitStack() as opened:
         database, files = open_stores(settings.data_dir, opened)
+        # Proxies of the environment would see what is signed for its receiver alone.
+        receivers = AddressList(settings.webhook_hosts, "STUDIO_WEBHOOK_HOSTS")
+        client = opened.enter_context(httpx.Client(transport=CheckedTransport(receivers), trust_env=False))
+        webhooks = WebhookDeliverer(
+            client,
+            [secret.get_secret_value() for secret in settings.webhook_secret],
+            receivers,
+            GoneWebhooks(database),
+            view_of,
+        )
+        deliverers = (webhooks, *deliverers)
+        metrics = JobMetrics()
         queue = Queue(
             database,
             files,
@@ -137,6 +160,7 @@ def assemble(
             opener=opener,
             deliverers=deliverers,
             renamed=renamed,
+            on_change=metrics.observe,
         )
         return Studio(
             queue=queue,
@@ -153,6 +177,9 @@ def assemble(
             settings=settings,
             image=image,
             presets=presets,
+            metrics=metrics,
+            check_webhook=webhooks.check,
+            senders=tuple(Sender(deliverer, queue.outbox, schedule=schedule) for deliverer in deliverers),
         )
 
 

@@ -18,6 +18,7 @@ from fastapi import FastAPI
 from starlette.types import ASGIApp
 
 from app.accounts import Accounts
+from app.delivery.sender import FOR_DAYS, Schedule
 from app.http.apps import create_studio
 from app.settings.fields import Settings
 from app.studio import Studio
@@ -26,9 +27,11 @@ from app.wiring import assemble
 from engines.protocols import ImageEngine, SpeechEngine
 
 
-def make_studio(settings: Settings, image: ImageEngine, speech: SpeechEngine) -> Studio:
-    """A studio over the given engines, wired by the product itself."""
-    return assemble(settings, image, speech)
+def make_studio(
+    settings: Settings, image: ImageEngine, speech: SpeechEngine, *, schedule: Schedule = FOR_DAYS
+) -> Studio:
+    """A studio over the given engines, wired by the product itself. `schedule`: of deliveries that fail."""
+    return assemble(settings, image, speech, schedule=schedule)
 
 
 def create_app(studio: Studio) -> FastAPI:

@@ -15,7 +15,7 @@ import launch
 ROOT = Path(__file__).resolve().parent.parent
 OWN = ("app", "engines", "training", "bench", "tests", "launch")
 # What terminal commands may do and nothing else: write with print.
-TERMINAL = {"launch", "app.cli.models"}
+TERMINAL = {"launch", "app.cli.deliveries", "app.cli.models"}
 # What to install for an import: another name, or what brings it along.
 DISTRIBUTION = {
     "PIL": "pillow",
@@ -120,6 +120,9 @@ def test_only_the_wiring_picks_engines_and_stores(name: str) -> None:
     stores = {"app.jobs.store.opening", "app.jobs.store.database"}
     if name.startswith("app.jobs."):
         assert not imports(name) & concrete
+    elif name == "app.cli.deliveries":
+        # It works beside a studio, on what that has stored.
+        assert imports(name) & (concrete | stores) == {"app.jobs.store.database"}
     elif name not in ("app.wiring", "app.cli.transcriber"):
         assert not imports(name) & (concrete | stores)
 
@@ -148,6 +151,7 @@ def test_folders_make_no_circle() -> None:
     [
         ("app.jobs", {"app.concurrency", "app.logs"}),
         ("app.work", {"app.jobs", "app.presets"}),
+        ("app.delivery", {"app.jobs"}),
         ("app.http", {"app.about", "app.accounts", "app.concurrency", "app.jobs", "app.studio", "app.work"}),
         ("app.settings", {"app.accounts"}),
     ],

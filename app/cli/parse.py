@@ -21,6 +21,7 @@ COMMANDS = {
     "serve": "the page and the API (also without the word)",
     "transcriber": "the speech service alone, as it runs on Cloud Run",
     "models": "models on disk: models list, models pull NAME, models prune",
+    "deliveries": "what could not be delivered: deliveries list, deliveries resend ID|all",
     "train-sketch": "train the built-in image model anew",
     "test": "install what the tests need and run them all; arguments go to pytest",
 }
@@ -53,7 +54,7 @@ class _Parser(argparse.ArgumentParser):
 def parse(argv: Sequence[str]) -> Command:
     """Exits, as argparse does, for --help, --version, and what cannot be understood."""
     first = argv[0] if argv else ""
-    if first in ("test", "models", "train-sketch"):
+    if first in ("test", "models", "deliveries", "train-sketch"):
         return Command(first, rest=list(argv[1:]))
     if first in COMMANDS:
         argv = argv[1:]
@@ -86,6 +87,10 @@ def run(command: Command) -> int:
         from app.cli import models
 
         return models.main(command.rest, settings.models_dir)
+    if command.name == "deliveries":
+        from app.cli import deliveries
+
+        return deliveries.main(command.rest, settings.data_dir)
     from app.cli import serve
 
     return serve.main(settings)

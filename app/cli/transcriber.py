@@ -12,8 +12,8 @@ from app.accounts import Accounts
 from app.fetch import Fetcher
 from app.http.apps import create_transcriber
 from app.jobs.fetching import FETCHED_AT_ONCE, FetchWorker
-from app.jobs.model import AnyKind
-from app.jobs.queue import FETCH, Queue
+from app.jobs.model import FETCH, AnyKind
+from app.jobs.queue import Queue
 from app.jobs.store.opening import open_stores
 from app.jobs.worker import Worker
 from app.logs import set_up_logging

@@ -16,7 +16,7 @@ from app.concurrency import run_blocking
 from app.http.docs import add_docs
 from app.http.errors import install_error_handlers
 from app.http.middleware.stack import guarded
-from app.http.routes import files, health, images, jobs, legacy, models, speech, transcribe
+from app.http.routes import files, health, images, jobs, legacy, metrics, models, speech, transcribe
 from app.http.uploads import FORM_BYTES
 from app.jobs.model import StorageFailed
 from app.studio import Service, Studio
@@ -49,6 +49,7 @@ def create_studio(studio: Studio, accounts: Accounts, add_page: Callable[[FastAP
         "Avatars, hero images and transcription. The page is at `/`, Gradio's own API at `/?view=api`.",
         (
             health.router,
+            metrics.router,
             legacy.router,
             images.router,
             speech.router,

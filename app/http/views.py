@@ -46,6 +46,8 @@ class JobView(BaseModel, Generic[K, Q, R]):
     files: tuple[FileView, ...]
     error: ErrorDetails | None = Field(description="Of a job that failed or was cancelled")
     warnings: tuple[Unused, ...] = Field(description="What was sent and is not used")
+    webhook: str | None = Field(description="Where its sender is told of it, without the query")
+    webhook_events_filter: tuple[str, ...] = Field(description="What is told there")
     status_url: str = Field(description="GET: this")
     events_url: str = Field(description="GET: server-sent events")
     cancel_url: str = Field(description="DELETE: cancel")
@@ -113,5 +115,8 @@ def view_of(job: Job, base_url: str) -> JobView[Any, Any, Any]:
         ),
         error=None if error is None else ErrorDetails(type=error.type, message=error.message, field=error.field),
         warnings=job.warnings,
+        # What follows a question mark is often a secret of the receiver's.
+        webhook=None if job.webhook is None else job.webhook.address.partition("?")[0],
+        webhook_events_filter=() if job.webhook is None else job.webhook.events,
         **urls_of(job.id, base_url),
     )

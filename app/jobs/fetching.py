@@ -11,8 +11,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from app.jobs.files import Files
-from app.jobs.model import AnyKind, Opener, Received, StorageFailed
-from app.jobs.queue import FETCH, Queue
+from app.jobs.model import FETCH, AnyKind, Opener, Received, StorageFailed
+from app.jobs.queue import Queue
 from app.jobs.states import Claim
 from app.jobs.worker import Worker, attempt
 

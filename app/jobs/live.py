@@ -57,7 +57,9 @@ class _Live:
 class LiveJobs:
     """Jobs that are waiting or running, and the last that ended. Thread-safe; never blocks."""
 
-    def __init__(self, now: Callable[[], float]) -> None:
+    def __init__(self, on_change: Callable[[Job], None], now: Callable[[], float]) -> None:
+        """`on_change` is told of every change of state; it must not wait."""
+        self._on_change = on_change
         self._now = now
         self._lock = threading.Lock()
         self._unfinished: dict[str, _Live] = {}
@@ -129,6 +131,7 @@ class LiveJobs:
                     told = other.events[-1].job.progress.ahead
                     if self._placed(other.job).progress.ahead != told:
                         self._add(other, None)
+        self._on_change(job)
 
     def tell(self, job_id: str, event: Event) -> None:
         """An engine's event. Of a job that is not running any more it is dropped."""

@@ -25,6 +25,10 @@ MAX_ATTEMPTS = 3
 """Runs that end with the process before a job is given up: one that kills its server must not do so for ever."""
 
 
+FETCH = "fetch"
+"""The device of jobs whose file is still at an address."""
+
+
 class JobState(StrEnum):
     """queued -> running -> one of the three final states. A stop of the server takes a running job back to queued."""
 
@@ -88,6 +92,11 @@ class JobProgress:
     def at_end(cls, state: JobState) -> Self:
         return cls(state.value, 1, 1, 1.0, 0.0) if state is JobState.SUCCEEDED else cls(state.value)
 
+    @classmethod
+    def stored(cls, state: JobState) -> Self:
+        """What is known of it from its state alone."""
+        return cls() if state is JobState.QUEUED else cls.at_end(state)
+
 
 @dataclass(frozen=True, slots=True)
 class JobFile:
@@ -109,6 +118,16 @@ class Received:
     size: int
     filename: str = ""
     """The name that its sender gave it, for messages."""
+
+
+@dataclass(frozen=True, slots=True)
+class Webhook:
+    """Where a job's sender wants to be told of it."""
+
+    address: str
+    events: tuple[str, ...]
+    base_url: str
+    """What the studio's own addresses in the message start with; it ends with a slash."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +161,7 @@ class Job:
     files: tuple[JobFile, ...] = ()
     error: JobError | None = None
     warnings: tuple[Unused, ...] = ()
+    webhook: Webhook | None = None
 
     @property
     def final(self) -> bool:

@@ -16,6 +16,7 @@ from app.concurrency import run_blocking
 from app.jobs.files import Files
 from app.jobs.live import JobEvent, LiveJobs
 from app.jobs.model import (
+    FETCH,
     AnyKind,
     DeadlineExceeded,
     Draining,
@@ -29,20 +30,18 @@ from app.jobs.model import (
     Priority,
     Received,
     StorageFailed,
+    Webhook,
     new_job_id,
 )
 from app.jobs.states import Claim, Outcome, States
 from app.jobs.store.database import Database
 from app.jobs.store.jobs import JobRows
-from app.jobs.store.outbox import Deliverer
+from app.jobs.store.outbox import Deliverer, Outbox
 from engines.errors import Cancelled, InvalidRequest
 from engines.events import Event as EngineEvent
 from engines.results import Unused
 
 log = logging.getLogger(__name__)
-
-FETCH = "fetch"
-"""The device of jobs whose file is still at an address."""
 
 FORGET_AT_ONCE = 100
 """Old jobs deleted in one transaction: others wait for it."""
@@ -64,6 +63,7 @@ class Submission:
     idempotency_key: str | None = None
     warnings: tuple[Unused, ...] = ()
     """What of it was not understood, on the way here."""
+    webhook: Webhook | None = None
 
 
 class Queue:
@@ -79,13 +79,14 @@ class Queue:
         opener: Opener | None = None,
         deliverers: tuple[Deliverer, ...] = (),
         renamed: Mapping[str, str] | None = None,
+        on_change: Callable[[Job], None] = lambda _: None,
         now: Callable[[], float] = time.time,
     ) -> None:
         """Takes up what an earlier process left: waiting jobs wait on, running ones are to be run again.
 
         `capacity`: most jobs of each device that wait or run; FETCH, whose jobs go on to their own device then, is one
         of them. `opener`: of addresses; none are taken without. `renamed`: accounts by their old names, whose jobs go
-        with them.
+        with them. `on_change` is told of every change of state, after it is on disk; it must not wait.
         """
         self._kinds = {kind.name: kind for kind in kinds}
         self._rows = JobRows(self._kinds)
@@ -94,8 +95,14 @@ class Queue:
         self._capacity = capacity
         self._opener = opener
         self._now = now
-        self._live = LiveJobs(now)
-        self._states = States(database, self._rows, files, self._live, deliverers, now)
+        self.outbox = Outbox(database, deliverers, self._rows.get, now)
+
+        def changed(job: Job) -> None:
+            self.outbox.wake()
+            on_change(job)
+
+        self._live = LiveJobs(changed, now)
+        self._states = States(database, self._rows, files, self._live, self.outbox, now)
         self._work_came = threading.Condition()
         self._draining = False
         self._stopping = False
@@ -140,6 +147,7 @@ class Queue:
             created_at=now,
             deadline=None if asked.deadline_seconds is None else now + asked.deadline_seconds,
             warnings=(*asked.warnings, *unused),
+            webhook=asked.webhook,
         )
         self._states.save_unsaved()
         capacity = self._capacity[device]

@@ -19,6 +19,7 @@ from app.jobs.files import Files
 from app.jobs.live import LiveJobs
 from app.jobs.log import log_end
 from app.jobs.model import (
+    FETCH,
     MAX_ATTEMPTS,
     GaveUp,
     IdempotencyConflict,
@@ -34,7 +35,7 @@ from app.jobs.model import (
 )
 from app.jobs.store.database import Database
 from app.jobs.store.jobs import JobRows
-from app.jobs.store.outbox import Deliverer, add_entries
+from app.jobs.store.outbox import Outbox
 from engines.errors import Cancelled
 
 log = logging.getLogger(__name__)
@@ -67,14 +68,14 @@ class States:
         rows: JobRows,
         files: Files,
         live: LiveJobs,
-        deliverers: tuple[Deliverer, ...],
+        outbox: Outbox,
         now: Callable[[], float],
     ) -> None:
         self._database = database
         self._rows = rows
         self._files = files
         self._live = live
-        self._deliverers = deliverers
+        self._outbox = outbox
         self._now = now
         self._no_more_claims = False
         self._unsaved: dict[str, tuple[Job, JobState, Outcome]] = {}
@@ -105,8 +106,9 @@ class States:
                 else:
                     # What an address had was forgotten with the end: it is fetched again.
                     ended = earlier.job.with_(state=JobState.QUEUED, device=job.device, progress=JobProgress())
-                    job = self._rows.again(db, ended, job.deadline)
+                    job = self._rows.again(db, ended, job.deadline, job.webhook)
                     change_id = self._rows.change(db, job)
+                self._outbox.add(db, job)
                 self._rows.add_inputs(db, job.id, inputs)
                 for file in inputs.values():
                     self._files.place(file)
@@ -132,6 +134,9 @@ class States:
                     progress=JobProgress(stage="starting"),
                 )
                 change_id = self._rows.change(db, job)
+                # Fetching is before the start that others are told of.
+                if job.device != FETCH:
+                    self._outbox.add(db, job)
             self._live.put(job, change_id)
         cancel = self._live.cancel_event(job.id)
         assert cancel is not None
@@ -211,6 +216,7 @@ class States:
                 self._rows.pardon_run(db, job.id)
                 waiting = _waiting_again(job)
                 change_id = self._rows.change(db, waiting)
+                self._outbox.add(db, waiting)
             self._live.put(waiting, change_id)
 
     def take_up(self) -> None:
@@ -232,6 +238,8 @@ class States:
                 # All get a new line of history, because followers have seen events after the last one that we do not
                 # know of, and what is to come must be later.
                 changes = [self._rows.change(db, job) for job in waiting]
+                for job in waiting:
+                    self._outbox.add(db, job)
             for job, change_id in zip(waiting, changes, strict=True):
                 self._live.put(job, change_id)
         log.warning("%d jobs of the last run go on", len(waiting))
@@ -257,7 +265,7 @@ class States:
                 for received in made:
                     self._files.place(received)
                 gone = self._rows.drop_inputs(db, job.id)
-                add_entries(db, self._deliverers, ended, self._now())
+                self._outbox.add(db, ended)
             self._files.delete(gone)
             self._live.put(ended, change_id)
         log_end(ended, self._live.stages(job.id))

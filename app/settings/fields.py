@@ -41,6 +41,11 @@ HostNames = Annotated[
 AddressHosts = Annotated[
     tuple[Annotated[str, AfterValidator(values.address_host)], ...], NoDecode, BeforeValidator(values.split)
 ]
+Secrets = Annotated[
+    tuple[Annotated[SecretStr, AfterValidator(values.webhook_secret)], ...],
+    NoDecode,
+    BeforeValidator(values.split_words),
+]
 Origins = Annotated[tuple[Annotated[str, AfterValidator(values.origin)], ...], NoDecode, BeforeValidator(values.split)]
 
 
@@ -136,6 +141,20 @@ class Settings(_Common):
     mcp: bool = Field(default=False, description="1 or 0", examples=[1])
     job_retention_days: int = Field(
         default=30, ge=0, le=36_500, description="a whole number from 0 (keep for ever) to 36500", examples=[30]
+    )
+
+    webhook_secret: Secrets = Field(
+        default=(),
+        max_length=2,
+        description="whsec_ and the base64 of 24 to 64 random bytes, or two such while the old one is replaced "
+        "(python3 -c \"import base64, secrets; print('whsec_' + base64.b64encode(secrets.token_bytes(32)).decode())\" "
+        "makes one)",
+    )
+    webhook_hosts: AddressHosts = Field(
+        default=(),
+        description="host names that webhooks may be sent to by https (*.name for all below one), or whole origins "
+        "that are trusted as they are, separated by commas",
+        examples=["app.example.com"],
     )
 
     @model_validator(mode="after")

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import html
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 import gradio as gr
 
+from app.concurrency import run_blocking
+from app.jobs.store.outbox import Backlog
 from app.jobs.worker import WorkerState, WorkerStatus
 from app.studio import Studio
 from app.ui.work import QUIET
@@ -16,6 +18,9 @@ from app.ui.work import QUIET
 LOGO = Path(__file__).parent / "static" / "carrot.svg"
 LOOK_SECONDS = 0.5
 """How often the page looks whether a model has loaded."""
+
+LATE_SECONDS = 60.0
+"""What has waited for so long to be delivered is told to whoever opens the page."""
 
 
 def header(studio: Studio) -> None:
@@ -26,9 +31,10 @@ def header(studio: Studio) -> None:
 
     async def watch() -> AsyncIterator[str]:
         shown = ""
+        backlogs = await run_blocking(studio.queue.outbox.backlogs)
         while True:
             workers = studio.status()
-            now = lights_html(studio, workers)
+            now = lights_html(studio, workers, backlogs)
             if now != shown:
                 yield now
             shown = now
@@ -39,12 +45,27 @@ def header(studio: Studio) -> None:
     gr.on([gr.context.Context.root_block.load], watch, None, lights, **QUIET)
 
 
-def lights_html(studio: Studio, workers: list[WorkerStatus]) -> str:
+def lights_html(studio: Studio, workers: list[WorkerStatus], backlogs: Sequence[Backlog] = ()) -> str:
     by_name = {worker.name: worker for worker in workers}
     image, speech = studio.image.info, studio.speech.info
     return (
         f'<div class="lights" role="status">{_light("Images", image.label, image.demo, by_name["image"])}'
-        f"{_light('Speech', speech.label, speech.demo, by_name['speech'])}</div>"
+        f"{_light('Speech', speech.label, speech.demo, by_name['speech'])}"
+        f"{''.join(map(_undelivered, backlogs))}</div>"
+    )
+
+
+def _undelivered(backlog: Backlog) -> str:
+    """Nothing as long as it goes on as it should."""
+    if not backlog.dead and backlog.oldest_seconds < LATE_SECONDS:
+        return ""
+    told = ", ".join(
+        f"{count} {what}" for count, what in ((backlog.waiting, "waiting"), (backlog.dead, "given up")) if count
+    )
+    return (
+        f'<span class="light failed" title="{html.escape(backlog.problem, quote=True)}"><i></i>'
+        f'<span class="what">{html.escape(backlog.deliverer.capitalize())}</span>'
+        f'<em class="why">{told}: {html.escape(backlog.problem or "not delivered yet")}</em></span>'
     )
 
 

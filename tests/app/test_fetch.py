@@ -14,11 +14,14 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import httpcore
+import httpx
 import pytest
 import trustme
 
 from app.fetch import (
+    AddressList,
     AddressRefused,
+    CheckedTransport,
     Fetched,
     Fetcher,
     FetchFailed,
@@ -479,6 +482,40 @@ def test_a_server_without_the_names_certificate_is_not_spoken_to(authority: trus
         with pytest.raises(FetchFailed, match="could not be reached"):
             fetcher.fetch("audioUrl", GOOD, io.BytesIO(), threading.Event(), lambda _: None)
         assert server.seen == []
+
+
+@dataclass
+class Elsewhere(httpx.BaseTransport):
+    """Goes to the local server instead, and notes to which address it should have gone."""
+
+    port: int
+    ssl_context: ssl.SSLContext
+    asked: list[str] = field(default_factory=list)
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        self.asked.append(request.url.host)
+        request.url = request.url.copy_with(host="127.0.0.1", port=self.port)
+        with httpx.HTTPTransport(verify=self.ssl_context) as transport:
+            answer = transport.handle_request(request)
+            answer.read()
+            return answer
+
+
+def test_a_client_that_calls_users_addresses_goes_to_the_address_that_was_checked(authority: trustme.CA) -> None:
+    answers = iter([["142.250.1.1"], ["10.0.0.1"], ["142.250.1.1", "::1"], []])
+    addresses = AddressList(["firebasestorage.googleapis.com"], "X")
+    with serving_tls(authority, "firebasestorage.googleapis.com") as (server, trusting):
+        inner = Elsewhere(server.port, trusting)
+        with httpx.Client(transport=CheckedTransport(addresses, inner, lambda *_: next(answers))) as client:
+            assert client.get(WHOLE).content == SOUND
+            assert inner.asked == ["142.250.1.1"]
+            assert server.seen[0][1]["Host"] == "firebasestorage.googleapis.com"
+            for _ in range(3):
+                with pytest.raises(AddressRefused, match="no public address"):
+                    client.get(WHOLE)
+            with pytest.raises(AddressRefused):
+                client.get("https://evil.example/")
+        assert len(server.seen) == 1
 
 
 def test_proxies_of_the_environment_are_not_used(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:

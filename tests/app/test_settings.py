@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from pathlib import Path
 
@@ -99,6 +100,8 @@ def test_the_vosk_model_has_two_names(monkeypatch: pytest.MonkeyPatch, tmp_path:
         ("STUDIO_ALLOWED_ORIGINS", "*", "STUDIO_ALLOWED_ORIGINS=*: must be web origins"),
         ("STUDIO_ALLOWED_ORIGINS", "https://a.b/path", "STUDIO_ALLOWED_ORIGINS=https://a.b/path: must be web origins"),
         ("STUDIO_ALLOWED_HOSTS", "http://a.b", "STUDIO_ALLOWED_HOSTS=http://a.b: must be host names"),
+        ("STUDIO_WEBHOOK_HOSTS", "a.b/path", "STUDIO_WEBHOOK_HOSTS=a.b/path: must be host names that webhooks"),
+        ("STUDIO_WEBHOOK_HOSTS", "http://a.b/path", "STUDIO_WEBHOOK_HOSTS=http://a.b/path: must be host names"),
         ("STUDIO_MAX_QUEUE", "0", "STUDIO_MAX_QUEUE=0: must be a whole number from 1 to 10000"),
         ("STUDIO_MAX_UPLOAD_MB", "1.5", "STUDIO_MAX_UPLOAD_MB=1.5: must be a whole number"),
         ("STUDIO_DRAIN_SECONDS", "-1", "STUDIO_DRAIN_SECONDS=-1: must be a whole number"),
@@ -142,6 +145,27 @@ def test_a_refused_token_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
         assert line.startswith("STUDIO_API_TOKENS: must be tokens of at least 16 characters")
         assert "secret-1" not in line
         assert TOKEN not in line
+
+
+KEY = base64.b64encode(b"k" * 32).decode()
+
+
+@pytest.mark.parametrize(
+    "secrets", [KEY, "whsec_c2hvcnQ=", f"whsec_{KEY} {KEY}", "whsec_!", " ".join([f"whsec_{KEY}"] * 3)]
+)
+def test_a_refused_webhook_secret_is_not_shown(monkeypatch: pytest.MonkeyPatch, secrets: str) -> None:
+    monkeypatch.setenv("STUDIO_WEBHOOK_SECRET", secrets)
+    (line,) = refusal()
+    assert line.startswith("STUDIO_WEBHOOK_SECRET: must be whsec_ and the base64 of 24 to 64 random bytes")
+    assert KEY not in line
+
+
+@pytest.mark.parametrize("between", [" ", ",", ", "])
+def test_two_webhook_secrets_are_taken_while_one_is_replaced(monkeypatch: pytest.MonkeyPatch, between: str) -> None:
+    monkeypatch.setenv("STUDIO_WEBHOOK_SECRET", f"whsec_{KEY}{between}whsec_{KEY}")
+    settings = load({})
+    assert [secret.get_secret_value() for secret in settings.webhook_secret] == [f"whsec_{KEY}"] * 2
+    assert KEY not in repr(settings)
 
 
 def test_tokens_are_split_and_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -236,5 +260,6 @@ def test_the_example_file_names_every_variable_and_works(tmp_path: Path) -> None
     assert load({}, env_file).model_dump(exclude={"vosk_model", "presets_dir", "allowed_hosts"}) == Settings(
         transcription_service_url="https://transcriber-abc123-ew.a.run.app",
         allowed_origins=("https://app.example.com",),
+        webhook_hosts=("app.example.com",),
         speech_workers=2,
     ).model_dump(exclude={"vosk_model", "presets_dir", "allowed_hosts"})

@@ -7,6 +7,7 @@ from typing import Literal
 from fastapi import APIRouter, Response
 from pydantic import BaseModel, Field
 
+from app.concurrency import run_blocking
 from app.http.deps import ServiceDep
 from app.jobs.worker import WorkerState
 from app.studio import Studio
@@ -44,13 +45,29 @@ class WorkerHealth(BaseModel):
     loading: Progress | None = Field(None, description="How far the model is loaded; of a download in bytes")
 
 
-class Ready(BaseModel):
+class Deliveries(BaseModel):
+    """What has not arrived where jobs are told to, of one way to tell. `problem` is the last one; it names nobody."""
+
+    name: str
+    waiting: int
+    oldest_seconds: float
+    dead: int = Field(description="Given up; the operator's `launch.py deliveries` lists them")
+    problem: str
+
+
+class State(BaseModel):
     """The state alone."""
 
     status: Literal["healthy", "loading", "failed", "draining"]
 
 
-class Health(Ready):
+class Ready(State):
+    """The state, and what is still to be delivered; the speech service delivers nothing."""
+
+    deliveries: tuple[Deliveries, ...] | None = None
+
+
+class Health(State):
     """The state, and what it is made of. `image_model` is missing from the speech service."""
 
     models_loaded: bool
@@ -69,11 +86,28 @@ async def live() -> Alive:
     return Alive()
 
 
-@router.get("/health/ready", responses={503: {"model": Ready}})
+@router.get("/health/ready", response_model_exclude_none=True, responses={503: {"model": Ready}})
 async def ready(service: ServiceDep, response: Response) -> Ready:
-    """200 when every engine can work, else 503: for probes, so it tells a state and nothing else."""
-    _mark(response, service.state)
-    return Ready.model_validate({"status": service.state})
+    """200 when every engine can work, else 503, for probes. What cannot be delivered does not make it 503: another
+    instance could deliver it no better."""
+    state = service.state
+    _mark(response, state)
+    backlogs = await run_blocking(service.queue.outbox.backlogs) if service.senders else None
+    deliveries = (
+        None
+        if backlogs is None
+        else [
+            Deliveries(
+                name=backlog.deliverer,
+                waiting=backlog.waiting,
+                oldest_seconds=round(backlog.oldest_seconds, 1),
+                dead=backlog.dead,
+                problem=backlog.problem,
+            )
+            for backlog in backlogs
+        ]
+    )
+    return Ready.model_validate({"status": state, "deliveries": deliveries})
 
 
 @router.get("/health", response_model_exclude_none=True, responses={503: {"model": Health}})

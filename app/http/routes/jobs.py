@@ -14,14 +14,14 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 
 from app.concurrency import run_blocking
-from app.http.deps import AccountDep, Asked, AskedDep, ServiceDep, accepted, submit
+from app.http.deps import AccountDep, Asked, AskedDep, ServiceDep, StudioDep, accepted, submit
 from app.http.errors import ERRORS, ERRORS_OF_STREAM
 from app.http.uploads import receive_upload
 from app.http.views import AnyJob, AnyResult, JobView, view_of
 from app.jobs.live import JobEvent
-from app.jobs.model import Interrupted, Job, JobState, Priority, Received, StorageFailed
+from app.jobs.model import Interrupted, Job, JobState, Priority, Received, StorageFailed, Webhook
 from app.jobs.queue import Submission
-from app.studio import Service
+from app.studio import Studio
 from app.work.image import PlainKind, PlainRequest
 from app.work.presets import AvatarKind, AvatarRequest, HeroRequest
 from app.work.request import JobRequest, unknown_fields
@@ -49,6 +49,14 @@ class NewJob(BaseModel):
     deadline_seconds: Annotated[
         float | None, Field(gt=0, le=MAX_DEADLINE, description="After this the job is failed with deadline_exceeded")
     ] = None
+    webhook: Annotated[
+        str | None,
+        Field(max_length=2000, description="Where the job is posted to as it goes on (standardwebhooks.com)"),
+    ] = None
+    webhook_events_filter: Annotated[
+        list[Literal["queued", "started", "completed"]],
+        Field(min_length=1, max_length=3, description="What is told there; completed is every end"),
+    ] = ["completed"]
 
 
 class NewAvatar(NewJob):
@@ -105,19 +113,21 @@ FILE_OF_KIND = {kind.name: kind.input for kind in (AvatarKind, PlainKind, Transc
 
 
 @router.post("/jobs", status_code=202, response_model=AnyJob)
-async def new_job(body: AnyNewJob, service: ServiceDep, asked: AskedDep) -> JSONResponse:
+async def new_job(body: AnyNewJob, service: StudioDep, asked: AskedDep) -> JSONResponse:
     """Make a job and answer at once with where it can be watched, read and cancelled."""
+    _check_webhook(service, body)
     return await _made(service, asked, body, asked.sent, {})
 
 
 @router.post("/jobs/upload", status_code=202, response_model=AnyJob, openapi_extra=FORM)
-async def new_job_with_file(request: Request, service: ServiceDep, asked: AskedDep) -> JSONResponse:
+async def new_job_with_file(request: Request, service: StudioDep, asked: AskedDep) -> JSONResponse:
     """The same for a job with a file: a form with the JSON as `job`, and the file as `photo` or `audio`."""
     names = tuple(dict.fromkeys(filter(None, FILE_OF_KIND.values())))
     limit, folder = service.max_upload_bytes, service.files.uploads
     async with receive_upload(request, field=names, max_bytes=limit, tmp_dir=folder) as form:
         sent = _json_of(form.last("job"))
         body = parse(_model_of(sent.get("kind")), sent)
+        _check_webhook(service, body)
         name = FILE_OF_KIND.get(body.kind)
         if form.field != name:
             takes = f"takes its file as {name}" if name else "takes no file"
@@ -126,6 +136,11 @@ async def new_job_with_file(request: Request, service: ServiceDep, asked: AskedD
         assert name is not None
         file = await run_blocking(service.files.adopt, form.path, form.sha256, form.filename)
         return await _made(service, asked, body, sent, {name: file})
+
+
+def _check_webhook(studio: Studio, body: NewJob) -> None:
+    if body.webhook is not None:
+        studio.check_webhook(body.webhook)
 
 
 def _model_of(kind: object) -> type[NewAvatar] | type[NewHero] | type[NewImage] | type[NewTranscription]:
@@ -146,7 +161,7 @@ def _json_of(text: str) -> dict[str, Any]:
 
 
 async def _made(
-    service: Service,
+    service: Studio,
     asked: Asked,
     body: NewAvatar | NewHero | NewImage | NewTranscription,
     sent: dict[str, Any],
@@ -172,6 +187,9 @@ async def _made(
             deadline_seconds=body.deadline_seconds,
             idempotency_key=asked.idempotency_key,
             warnings=warnings,
+            webhook=None
+            if body.webhook is None
+            else Webhook(body.webhook, tuple(dict.fromkeys(body.webhook_events_filter)), asked.base_url),
         ),
     )
     return accepted(asked, job)

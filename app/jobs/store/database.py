@@ -6,12 +6,14 @@ write-ahead log, https://sqlite.org/wal.html). Nothing here may be called on an 
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from queue import Empty, SimpleQueue
+from typing import Self
 
 from app.jobs.model import StorageBusy, StorageFailed
 from app.jobs.store.folder import private
@@ -54,6 +56,27 @@ class Database:
             ) from error
         except sqlite3.Error as error:
             raise self._refused(error) from error
+
+    @classmethod
+    def beside_studio(cls, folder: Path) -> Self:
+        """The database of a studio that may be running: nothing is made, and its form stays as it is.
+
+        Raises StorageFailed with a sentence for whoever typed the command.
+        """
+        path = folder / "jobs.db"
+        if not path.is_file():
+            raise StorageFailed(f"There is no database {path}. Check STUDIO_DATA_DIR, or start the studio once.")
+        if path.stat().st_uid != os.geteuid():
+            # SQLite's -wal and -shm would belong to this user, and the studio could not write them any more.
+            raise StorageFailed(f"The database {path} belongs to another user. Type the command as its owner.")
+        with closing(sqlite3.connect(path.resolve().as_uri() + "?mode=ro", uri=True)) as looking:
+            try:
+                (version,) = looking.execute("PRAGMA user_version").fetchone()
+            except sqlite3.Error as error:
+                raise StorageFailed(f"The database {path} cannot be read ({error}).") from error
+        if version != len(MIGRATIONS):
+            raise StorageFailed(f"The database {path} is of another version. Start this version of the studio once.")
+        return cls(folder, may_begin=False)
 
     @contextmanager
     def exclusive(self) -> Iterator[None]:

@@ -19,6 +19,7 @@ from app.jobs.model import (
     JobState,
     Priority,
     Received,
+    Webhook,
 )
 from engines.results import Unused
 
@@ -101,8 +102,8 @@ class JobRows:
         turn = self._next_turn(db, job)
         cursor = db.execute(
             "INSERT INTO jobs (id, kind, device, account, user, state, priority, turn, request, work, warnings,"
-            " idempotency_key, request_hash, created_at, deadline)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            " idempotency_key, request_hash, created_at, deadline, webhook, webhook_events, webhook_base_url)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 job.id,
                 job.kind,
@@ -119,20 +120,23 @@ class JobRows:
                 request_hash,
                 job.created_at,
                 job.deadline,
+                *_webhook_columns(job.webhook),
             ),
         )
         assert cursor.lastrowid is not None
         return job.with_(number=cursor.lastrowid, turn=turn)
 
-    def again(self, db: sqlite3.Connection, job: Job, deadline: float | None) -> Job:
+    def again(self, db: sqlite3.Connection, job: Job, deadline: float | None, webhook: Webhook | None) -> Job:
         """Take an ended job back to the queue, as its sender asks."""
         turn = self._next_turn(db, job)
         db.execute(
             "UPDATE jobs SET device = ?, turn = ?, deadline = ?, earlier_attempts = attempt, result = NULL,"
-            " error = NULL, started_at = NULL, finished_at = NULL WHERE id = ?",
-            (job.device, turn, deadline, job.id),
+            " error = NULL, started_at = NULL, finished_at = NULL, webhook = ?, webhook_events = ?,"
+            " webhook_base_url = ? WHERE id = ?",
+            (job.device, turn, deadline, *_webhook_columns(webhook), job.id),
         )
-        return job.with_(turn=turn, deadline=deadline, started_at=None, finished_at=None, result=None, error=None)
+        ended = {"started_at": None, "finished_at": None, "result": None, "error": None}
+        return job.with_(turn=turn, deadline=deadline, webhook=webhook, **ended)
 
     def move(self, db: sqlite3.Connection, job: Job) -> Job:
         """Take a job to the queue of another device, with what that is to do. The result has its turn there."""
@@ -213,15 +217,19 @@ class JobRows:
         return self._dropped(db, "job_id = ? AND input = 1", (job_id,))
 
     def forget(self, db: sqlite3.Connection, ended_before: float, limit: int) -> tuple[list[str], list[str]]:
-        """Delete up to `limit` old jobs with nothing left to deliver: their ids, and content that nobody needs now."""
+        """Delete up to `limit` old jobs with nothing left to deliver: their ids, and content that nobody needs now.
+
+        What could not be delivered goes with its job.
+        """
         rows = db.execute(
             f"SELECT id FROM jobs WHERE finished_at < ? AND state IN ({', '.join('?' * len(FINAL))})"
-            " AND NOT EXISTS (SELECT 1 FROM outbox WHERE job_id = jobs.id) LIMIT ?",
+            " AND NOT EXISTS (SELECT 1 FROM outbox WHERE job_id = jobs.id AND dead_at IS NULL) LIMIT ?",
             (ended_before, *FINAL, limit),
         ).fetchall()
         gone: list[str] = []
         for row in rows:
             gone += self._dropped(db, "job_id = ?", (row["id"],))
+            db.execute("DELETE FROM outbox WHERE job_id = ?", (row["id"],))
             db.execute("DELETE FROM jobs WHERE id = ?", (row["id"],))
         return [row["id"] for row in rows], gone
 
@@ -232,6 +240,7 @@ class JobRows:
     def rename_account(self, db: sqlite3.Connection, old: str, new: str) -> None:
         """Give an account's jobs to another, but for those whose Idempotency-Key that one has used itself."""
         db.execute("UPDATE OR IGNORE jobs SET account = ? WHERE account = ?", (new, old))
+        db.execute("UPDATE OR IGNORE gone_webhooks SET account = ? WHERE account = ?", (new, old))
 
     def referred(self, db: sqlite3.Connection) -> set[str]:
         """The hashes of all content that some job refers to."""
@@ -271,11 +280,20 @@ class JobRows:
             deadline=row["deadline"],
             started_at=row["started_at"],
             finished_at=row["finished_at"],
-            progress=JobProgress() if state is JobState.QUEUED else JobProgress.at_end(state),
+            progress=JobProgress.stored(state),
             result=None if row["result"] is None else kind.result_type.model_validate_json(row["result"]),
             files=tuple(_file(file) for file in files),
             error=None if row["error"] is None else JobError(**json.loads(row["error"])),
+            webhook=None
+            if row["webhook"] is None
+            else Webhook(row["webhook"], tuple(json.loads(row["webhook_events"])), row["webhook_base_url"]),
         )
+
+
+def _webhook_columns(webhook: Webhook | None) -> tuple[str | None, str, str]:
+    if webhook is None:
+        return None, "[]", ""
+    return webhook.address, json.dumps(webhook.events), webhook.base_url
 
 
 def _file(row: sqlite3.Row) -> JobFile:

@@ -15,7 +15,7 @@ from app.jobs.model import JobState, StorageFailed
 from app.jobs.store.database import Database
 from app.jobs.store.folder import held
 from tests.app.jobs.small_work import Desk, Done, wait_for
-from tests.app.jobs.test_outbox import Post, entries
+from tests.app.jobs.test_outbox import Post, entries, refuse_entries
 from tests.serving import until
 
 
@@ -76,17 +76,16 @@ def test_a_result_waits_until_the_database_is_free(tmp_path: Path) -> None:
 
 
 def test_a_result_that_the_disk_does_not_take_afterwards_fails_its_job(tmp_path: Path) -> None:
-    post = Post()
-    desk = ImpatientDesk(tmp_path, deliverers=(post,))
+    desk = ImpatientDesk(tmp_path, deliverers=(Post(),))
     job = desk.submit("hello")
     until(lambda: desk.kind.running == [job.id])
     with busy(tmp_path):
         desk.kind.release.set()
         with pytest.raises(StorageFailed):
             desk.end(job)
-    post.fail = True
+    refuse_entries(tmp_path, True)
     desk.queue.look_after()
-    post.fail = False
+    refuse_entries(tmp_path, False)
     desk.queue.look_after()
     ended = desk.get(job)
     assert ended.error is not None

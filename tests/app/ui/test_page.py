@@ -5,13 +5,15 @@ from __future__ import annotations
 import threading
 from pathlib import Path
 
+import httpx
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.app.conftest import Served
+from tests.app.delivery.receiver import receiving
 from tests.app.ui.steps import open_tab
 from tests.browser import PHONE, new_profile, open_page
-from tests.serving import create_app, make_studio, serving, settings_in
+from tests.serving import create_app, make_studio, serving, settings_in, until
 from tests.small_engines import BlobEngine, EchoSpeech
 
 
@@ -33,6 +35,22 @@ def test_a_loading_model_is_shown_until_it_is_ready(browser: Browser, tmp_path: 
         image.load_gate.set()
         expect(light).to_contain_text("ready")
         page.context.close()
+    assert watch.problems == []
+
+
+def test_what_could_not_be_delivered_is_told(browser: Browser, tmp_path: Path) -> None:
+    with receiving() as receiver:
+        receiver.answers = [(410, {})]
+        secret = "whsec_" + 32 * "A"
+        settings = settings_in(tmp_path, webhook_secret=secret, webhook_hosts=receiver.origin)
+        studio = make_studio(settings, BlobEngine(), EchoSpeech())
+        with serving(create_app(studio)) as url:
+            body = {"kind": "image", "request": {"prompt": "x"}, "webhook": receiver.origin}
+            httpx.post(f"{url}/jobs", json=body).raise_for_status()
+            until(lambda: studio.queue.outbox.backlogs()[0].dead)
+            page, watch = open_page(new_profile(browser), url)
+            expect(page.locator(".light", has_text="Webhook")).to_contain_text("1 given up: the address answered 410")
+            page.context.close()
     assert watch.problems == []
 
 
