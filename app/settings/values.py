@@ -62,6 +62,11 @@ def host_name(value: str) -> str:
     return _matching(r"(\*\.)?[A-Za-z0-9._-]+|\[[0-9A-Fa-f:]+\]", value).lower()
 
 
+def project_id(value: str) -> str:
+    """https://cloud.google.com/resource-manager/docs/creating-managing-projects; old ones may begin with a domain."""
+    return _matching(r"([a-z0-9.-]+:)?[a-z][a-z0-9-]{4,28}[a-z0-9]", value)
+
+
 def tokens(value: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
     try:
         Accounts(entry.get_secret_value() for entry in value)

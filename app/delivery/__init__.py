@@ -1,0 +1,1 @@
+"""Takes what is in the outbox to its receivers."""
