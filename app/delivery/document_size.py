@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TypeAlias
 
-Value: TypeAlias = "None | bool | int | float | str | datetime | Sequence[Value] | Mapping[str, Value]"
+Value: TypeAlias = "bool | int | float | str | datetime | Sequence[Value] | Mapping[str, Value] | None"
 Fields: TypeAlias = "Mapping[str, Value]"
 
 MAX_DOCUMENT_BYTES = 2**20

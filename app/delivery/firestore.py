@@ -196,7 +196,7 @@ def _explained(seconds: float) -> Iterator[None]:
         raise DeliveryFailed("Firestore cannot be reached.") from None
     except DefaultCredentialsError:
         raise DeliveryFailed(
-            "There are no credentials for Firestore: set GOOGLE_APPLICATION_CREDENTIALS to a service account's key file."
+            "There are no credentials for Firestore: set GOOGLE_APPLICATION_CREDENTIALS to the key file of an account."
         ) from None
     except (GoogleAPIError, GoogleAuthError) as error:
         raise DeliveryFailed(f"Firestore answered with {type(error).__name__}.") from None

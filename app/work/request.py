@@ -12,7 +12,6 @@ from engines.requests import Request
 from engines.results import Unused
 from engines.words import did_you_mean
 
-
 MAX_POST_ID_BYTES = 1500
 
 
