@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 import re
 import shutil
 import subprocess
@@ -21,18 +23,36 @@ GUIDE = Path(__file__).parents[3] / "docs" / "firestore.md"
 
 
 @pytest.fixture(scope="session")
-def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder with emulator.mjs and read.mjs beside their packages, outside the source tree."""
+def programs(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder with emulator.mjs and read.mjs beside their packages, which stay installed after the tests."""
     folder = tmp_path_factory.mktemp("firestore")
-    for path in HERE.iterdir():
-        if path.is_file():
-            shutil.copy(path, folder)
+    for path in (HERE / "emulator.mjs", HERE / "read.mjs"):
+        shutil.copy(path, folder)
     snippet = re.search(r"```js\n(.*?)```", GUIDE.read_text(), re.DOTALL)
     assert snippet is not None
     (folder / "transcript.mjs").write_text(snippet[1])
-    command = ["npm", "ci", "--no-audit", "--no-fund", "--prefer-offline"]
-    subprocess.run(command, cwd=folder, check=True, capture_output=True, timeout=240)
+    (folder / "node_modules").symlink_to(_installed(pytestconfig, tmp_path_factory) / "node_modules")
     return folder
+
+
+def _installed(config: pytest.Config, folders: pytest.TempPathFactory) -> Path:
+    lock = HERE / "package-lock.json"
+    assert config.cache is not None
+    kept = config.cache.mkdir("firestore") / hashlib.sha256(lock.read_bytes()).hexdigest()[:16]
+    if not kept.exists():
+        new = folders.mktemp("npm")
+        for path in (HERE / "package.json", lock):
+            shutil.copy(path, new)
+        command = ["npm", "ci", "--no-audit", "--no-fund", "--prefer-offline"]
+        subprocess.run(command, cwd=new, check=True, capture_output=True, timeout=240)
+        # Whole or not at all, also when two runs install at once.
+        ready = kept.with_suffix(f".{os.getpid()}")
+        shutil.move(new, ready)
+        try:
+            ready.rename(kept)
+        except OSError:
+            shutil.rmtree(ready)
+    return kept
 
 
 @pytest.fixture(scope="session")

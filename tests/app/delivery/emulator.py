@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import queue
@@ -14,12 +15,15 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.serving import free_port
-
 if TYPE_CHECKING:
     from google.cloud.firestore import Client
 
 PROJECT = "demo-studio"
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return int(probe.getsockname()[1])
 
 
 def client_of(address: str) -> Callable[[str], Client]:
@@ -44,6 +48,7 @@ class Emulator:
         self.program = program
         self.port = free_port()
         self.address = f"127.0.0.1:{self.port}"
+        self._marks = 0
         self._lines: queue.SimpleQueue[dict[str, object]] = queue.SimpleQueue()
         self.start()
 
@@ -53,23 +58,24 @@ class Emulator:
         )
         self._reader = threading.Thread(target=self._read, args=(self.process,), daemon=True)
         self._reader.start()
-        assert self._lines.get(timeout=60) == {"up": True}
+        if self._lines.get(timeout=60) != {"up": True}:
+            self.kill()
+            raise AssertionError(f"no emulator: run node {self.program} {self.port}")
 
     def _read(self, process: subprocess.Popen[str]) -> None:
         assert process.stdout is not None
         for line in process.stdout:
             self._lines.put(json.loads(line))
+        self._lines.put({})
 
     def writes(self) -> list[tuple[str, int]]:
         """Path and size of each document that it has written since this was asked last."""
-        # What was written before the answer that the test has seen is in the pipe: a marker after it is enough.
-        time.sleep(0.05)
-        found = []
-        with suppress(queue.Empty):
-            while True:
-                line = self._lines.get_nowait()
-                found.append((str(line["path"]), int(str(line["bytes"]))))
-        return found
+        self._marks += 1
+        mark = f"marks/{self._marks}"
+        client_of(self.address)(PROJECT).document(mark).set({})
+        lines = iter(lambda: self._lines.get(timeout=20), {})
+        written = ((str(line["path"]), int(str(line["bytes"]))) for line in lines)
+        return list(itertools.takewhile(lambda line: line[0] != mark, written))
 
     def kill(self) -> None:
         self.process.kill()
@@ -77,6 +83,7 @@ class Emulator:
         self._reader.join(10)
         assert self.process.stdout is not None
         self.process.stdout.close()
+        self._lines = queue.SimpleQueue()
 
 
 class Way:
