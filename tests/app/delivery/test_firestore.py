@@ -446,13 +446,13 @@ def test_a_text_stands_in_the_post_up_to_the_last_byte_that_fits(
 def test_a_text_of_several_documents_comes_back_whole(
     deliverer: FirestoreDeliverer, emulator: Emulator, programs: Path, post_id: str
 ) -> None:
-    text = "".join(random.Random(1).choice("aé🦊日 ") for _ in range(1_200_000))
+    text = "".join(random.Random(1).choice("aé🦊日 ") for _ in range(700_000))
     emulator.writes()
     job = done(waiting(post_id), heard(text, (said("aé🦊日"),)))
     deliverer.deliver(job)
     written = dict(emulator.writes())
     parts = [path for path in written if "/parts/" in path]
-    assert len(parts) > 2
+    assert len(parts) > 1
     assert max(written.values()) <= PART_BYTES
     read = node(programs, emulator, "transcript", post_id)
     assert read["text"] == text
@@ -462,9 +462,9 @@ def test_a_text_of_several_documents_comes_back_whole(
 def test_words_of_hours_come_back_whole_and_in_order(
     deliverer: FirestoreDeliverer, firestore: Client, emulator: Emulator, programs: Path, post_id: str
 ) -> None:
-    """Two hours of speech, in which an hour without a pause is one segment."""
-    many = hours_of_speech(900)
-    breathless = said(" ".join(f"wort{number}" for number in range(12_000)), 6000.0)
+    """More than a document holds, twice: of short segments, and of one without a pause."""
+    many = hours_of_speech(400)
+    breathless = said(" ".join(f"wort{number}" for number in range(8_000)), 6000.0)
     result = heard(f"{many.text} {breathless.text}", (*many.segments, breathless))
     deliverer.deliver(done(waiting(post_id), result))
     assert post_at(firestore, post_id)["transcription"] == result.text
@@ -575,7 +575,8 @@ def test_nothing_is_lost_or_there_twice_however_often_the_way_breaks(
         direction = chance.choice(("there", "back"))
         way.cut_after(direction, chance.randrange(1, 2 * len(words) + 1500 if direction == "there" else 900))
         failures += until_delivered(by_way, job)
-        by_way.deliver(job)
+        # Once more, as after a crash before it was noted.
+        failures += until_delivered(by_way, job)
         post = post_at(firestore, post_id)
         assert (post["transcription"], post["transcriptionJobId"]) == (words, job.id)
     assert way.cuts > 50

@@ -1,5 +1,5 @@
 // Firestore's emulator on a port, made to hold to what the real one promises and it does not: the condition
-// last_update_time, and the size of documents. Each write that it takes is a line of output.
+// last_update_time, fields that a mask deletes, and the size of documents. Each write that it takes is a line of output.
 import { FirestoreServer } from "@firestore-emulator/server";
 
 const FAILED_PRECONDITION = 9;
@@ -47,7 +47,11 @@ state.writeV1Document = (date, asked) => {
     if (date.getTime() <= now) date = new Date(now + 1);
   }
   const result = write(date, asked);
-  const fields = state.getDocument(name).toV1DocumentObject().fields;
+  const document = state.getDocument(name);
+  const mask = asked.has_update_mask ? asked.update_mask.field_paths : [];
+  const kept = ([field]) => !mask.includes(field) || asked.update.fields.has(field);
+  document.fields = Object.fromEntries(Object.entries(document.fields).filter(kept));
+  const fields = document.toV1DocumentObject().fields;
   const bytes = path(name).split("/").reduce((sum, part) => sum + text(part), 16) + map(fields);
   if (bytes > MAX_DOCUMENT) throw new EmulatorError(INVALID_ARGUMENT, `the document has ${bytes} bytes`);
   console.log(JSON.stringify({ path: path(name), bytes }));

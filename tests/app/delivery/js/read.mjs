@@ -11,5 +11,5 @@ const read = {
   transcript: () => transcriptOf(firestore, postId),
 };
 const plain = (_, value) => (value?._seconds === undefined ? value : value._seconds + value._nanoseconds / 1e9);
-console.log(JSON.stringify(await read[what](), plain));
-process.exit(0);
+// Not before all of it is in the pipe.
+process.stdout.write(JSON.stringify(await read[what](), plain), () => process.exit(0));
