@@ -10,6 +10,7 @@ from pathlib import Path
 import httpx
 
 from app.accounts import Accounts
+from app.delivery.firestore import FirestoreDeliverer
 from app.delivery.sender import FOR_DAYS, Schedule, Sender
 from app.delivery.webhook import WebhookDeliverer
 from app.fetch import AddressList, CheckedTransport, Fetcher
@@ -147,6 +148,9 @@ def assemble(
             view_of,
         )
         deliverers = (webhooks, *deliverers)
+        if settings.firebase_project_id is not None:
+            base_url = f"http://localhost:{settings.port}/"
+            deliverers = (*deliverers, FirestoreDeliverer(settings.firebase_project_id, base_url))
         metrics = JobMetrics()
         queue = Queue(
             database,

@@ -33,6 +33,7 @@ Port = Annotated[int, Field(ge=1, le=65535)]
 Folder = Annotated[Path, AfterValidator(values.path)]
 ExistingFolder = Annotated[Path, AfterValidator(values.folder)]
 ImageModel = Annotated[str, AfterValidator(values.image_model)]
+ProjectId = Annotated[str, AfterValidator(values.project_id)]
 Url = Annotated[str, AfterValidator(values.url)]
 Tokens = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(values.split), AfterValidator(values.tokens)]
 HostNames = Annotated[
@@ -117,6 +118,12 @@ class Settings(_Common):
         validation_alias="TRANSCRIPTION_SERVICE_URL",
         description="the http or https address of the speech service",
         examples=["https://transcriber-abc123-ew.a.run.app"],
+    )
+    firebase_project_id: ProjectId | None = Field(
+        default=None,
+        validation_alias="FIREBASE_PROJECT_ID",
+        description="the id of a Firebase project: 6 to 30 lower-case letters, digits and hyphens",
+        examples=["my-social-app"],
     )
     data_dir: Folder = Field(default=Path("data"), description="a folder", examples=["data"])
     models_dir: Folder = Field(

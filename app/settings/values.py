@@ -70,6 +70,11 @@ def address_host(value: str) -> str:
     return _matching(r"(\*\.)?([a-z0-9_-]+\.)+[a-z][a-z0-9-]*", value.lower())
 
 
+def project_id(value: str) -> str:
+    """https://cloud.google.com/resource-manager/docs/creating-managing-projects; old ones may begin with a domain."""
+    return _matching(r"([a-z0-9.-]+:)?[a-z][a-z0-9-]{4,28}[a-z0-9]", value)
+
+
 def tokens(value: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
     try:
         Accounts(entry.get_secret_value() for entry in value)

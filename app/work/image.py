@@ -46,6 +46,10 @@ class Settings(JobRequest):
     sampler: Sampler | None = None
 
 
+SETTINGS = tuple(name for name in Settings.model_fields if name not in JobRequest.model_fields)
+"""Names of them."""
+
+
 class Choices(Settings):
     """What every door to pictures lets its caller choose."""
 
@@ -173,7 +177,7 @@ class PlainKind(PictureKind[PlainRequest]):
 
 def given_settings(request: PictureRequest) -> dict[str, Any]:
     """Size and settings, as far as the sender chose them."""
-    names = ("width", "height", *Settings.model_fields)
+    names = ("width", "height", *SETTINGS)
     return {name: value for name in names if (value := getattr(request, name)) is not None}
 
 

@@ -2,16 +2,35 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
 from engines.requests import Request
 from engines.results import Unused
 from engines.words import did_you_mean
 
 Address = Annotated[str, Field(min_length=1, max_length=4096, description="Where the file is, if it is not sent")]
+
+MAX_POST_ID_BYTES = 1500
+
+
+def _document_id(text: str) -> str:
+    """What Firestore takes as a document's id (https://firebase.google.com/docs/firestore/quotas), or nothing."""
+    if len(text.encode()) > MAX_POST_ID_BYTES:
+        raise ValueError(f"has {len(text.encode())} bytes: a post's id has {MAX_POST_ID_BYTES} at most")
+    if "/" in text or text in (".", "..") or re.fullmatch("__.*__", text, re.DOTALL):
+        raise ValueError(f"is {text[:64]!r}: a post's id has no / and is not ., .. or __something__")
+    return text
+
+
+PostId = Annotated[
+    str,
+    AfterValidator(_document_id),
+    Field(description="Id of the post that gets the result, where Firestore is set up"),
+]
 
 
 class JobRequest(Request):
@@ -22,6 +41,8 @@ class JobRequest(Request):
     """
 
     model_config = ConfigDict(extra="ignore")
+
+    post_id: PostId = ""
 
     @model_validator(mode="before")
     @classmethod

@@ -261,5 +261,6 @@ def test_the_example_file_names_every_variable_and_works(tmp_path: Path) -> None
         transcription_service_url="https://transcriber-abc123-ew.a.run.app",
         allowed_origins=("https://app.example.com",),
         webhook_hosts=("app.example.com",),
+        firebase_project_id="my-social-app",
         speech_workers=2,
     ).model_dump(exclude={"vosk_model", "presets_dir", "allowed_hosts"})

@@ -13,7 +13,7 @@ from app.http.errors import ERRORS
 from app.jobs.model import JobFailed
 from app.jobs.queue import Submission
 from app.studio import Studio
-from app.work.request import Address, unknown_fields
+from app.work.request import Address, PostId, unknown_fields
 from app.work.speech import TranscriptionRequest, TranscriptionResult
 from engines.errors import InvalidRequest
 from engines.requests import Language, parse
@@ -27,7 +27,7 @@ class Post(BaseModel):
 
     model_config = ConfigDict(extra="ignore")
 
-    postId: Annotated[str, Field(max_length=1500)] = ""  # noqa: N815 - as existing clients send it
+    postId: PostId = ""  # noqa: N815 - as existing clients send it
     audioUrl: Address | None = None  # noqa: N815
     videoUrl: Address | None = None  # noqa: N815
     mediaType: Annotated[str, Field(max_length=200, description="Not needed: the content tells")] = ""  # noqa: N815
@@ -70,7 +70,7 @@ async def transcribe(body: Post, service: ServiceDep, asked: AskedDep) -> Any:
     field, address = body.address()
     submission = Submission(
         kind="transcription",
-        request=parse(TranscriptionRequest, {"audio": address, "language": body.language}),
+        request=parse(TranscriptionRequest, {"audio": address, "language": body.language, "post_id": body.postId}),
         account=asked.account,
         address_field=field,
         idempotency_key=asked.idempotency_key,
