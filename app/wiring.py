@@ -16,6 +16,7 @@ from app.jobs.worker import Worker
 from app.presets import load_presets
 from app.settings.fields import Settings
 from app.studio import Studio
+from app.tokens import Tokens
 from app.work.image import PlainKind
 from app.work.presets import AvatarKind, HeroKind
 from app.work.speech import TranscriptionKind
@@ -94,6 +95,11 @@ def build_speech(settings: Settings) -> SpeechEngine:
     if settings.transcription_service_url is None or settings.speech == "vosk":
         return local
     return CloudRunEngine(settings.transcription_service_url, fallback=local)
+
+
+def open_accounts(settings: Settings) -> Accounts:
+    """Who may call: the settings' tokens, and those of the data folder. Raises TokensUnusable."""
+    return Accounts(settings.tokens, Tokens(settings.data_dir))
 
 
 def build_studio(settings: Settings, accounts: Accounts) -> Studio:

@@ -26,6 +26,8 @@ log = logging.getLogger(__name__)
 HOUR = 3600.0
 LOOK_SECONDS = 1.0
 """How often deadlines are looked at."""
+FRESH_SECONDS = 0.5
+"""How often it is seen which tokens were made and revoked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,7 @@ def create_studio(studio: Studio, accounts: Accounts, add_page: Callable[[FastAP
         "Carrot Studio",
         "Avatars, hero images and transcription. The page is at `/`, Gradio's own API at `/?view=api`.",
         (health.router, legacy.router, images.router, speech.router, jobs.router, files.router),
+        accounts,
         chores,
     )
     add_docs(app)
@@ -72,6 +75,7 @@ def create_transcriber(service: Service, accounts: Accounts, hosts: tuple[str, .
         "Carrot Studio transcription",
         "Speech to text in OpenAI's shape.",
         (health.router, speech.router),
+        accounts,
         [],
     )
     guarded(
@@ -90,6 +94,7 @@ def _app(
     title: str,
     description: str,
     routers: tuple[APIRouter, ...],
+    accounts: Accounts,
     chores: Sequence[Callable[[], None]],
 ) -> FastAPI:
     """An app that starts the service, looks after it, and closes it. `chores` are done once an hour."""
@@ -97,13 +102,15 @@ def _app(
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         service.start()
-        looking = asyncio.create_task(_look_after(service, chores))
+        # Two, because a slow disk that holds up the jobs must not hold up that a token is revoked.
+        tasks = [asyncio.create_task(_look_after(service, chores)), asyncio.create_task(_keep_fresh(accounts))]
         try:
             yield
         finally:
-            looking.cancel()
-            with suppress(asyncio.CancelledError):
-                await looking
+            for task in tasks:
+                task.cancel()
+                with suppress(asyncio.CancelledError):
+                    await task
             await run_blocking(service.close)
 
     app = FastAPI(
@@ -114,6 +121,12 @@ def _app(
     for router in routers:
         app.include_router(router)
     return app
+
+
+async def _keep_fresh(accounts: Accounts) -> None:
+    while True:
+        await run_blocking(accounts.refresh)
+        await asyncio.sleep(FRESH_SECONDS)
 
 
 async def _look_after(service: Service, chores: Sequence[Callable[[], None]]) -> None:

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 from fastapi import Depends, Header, Request
 from fastapi.responses import JSONResponse
 
+from app.accounts import Caller
 from app.concurrency import run_blocking
 from app.http.views import view_of
 from app.jobs.model import Interrupted, Job
@@ -45,6 +46,14 @@ def _key(idempotency_key: Annotated[str | None, Header(max_length=MAX_KEY_CHARS)
 
 ServiceDep = Annotated[Service, Depends(_service)]
 StudioDep = Annotated[Studio, Depends(_studio)]
+
+
+def _caller(request: Request) -> Caller:
+    caller: Caller = request.state.caller
+    return caller
+
+
+CallerDep = Annotated[Caller, Depends(_caller)]
 AccountDep = Annotated[str, Depends(_account)]
 
 
@@ -53,12 +62,16 @@ class Asked:
     """What a route that makes work was asked, beside its body."""
 
     request: Request
-    account: str
+    caller: Caller
     idempotency_key: str | None
     respond_async: bool
     """The client wants the job at once instead of its result (RFC 7240, section 4.1)."""
     sent: dict[str, Any] = field(default_factory=dict)
     """The JSON body as it came: what is in it and not in the route's model is told in the answer's `warnings`."""
+
+    @property
+    def account(self) -> str:
+        return self.caller.account
 
     @property
     def base_url(self) -> str:
@@ -67,7 +80,7 @@ class Asked:
 
 async def _asked(
     request: Request,
-    account: AccountDep,
+    caller: CallerDep,
     idempotency_key: Annotated[str | None, Depends(_key)],
     prefer: Annotated[
         str | None, Header(description="respond-async: answer 202 with the job at once (RFC 7240)")
@@ -78,7 +91,7 @@ async def _asked(
     if not request.headers.get("content-type", "").startswith("multipart/"):
         with suppress(ValueError):  # the route's own model refuses what is no JSON
             sent = await request.json()
-    return Asked(request, account, idempotency_key, "respond-async" in wishes, sent if isinstance(sent, dict) else {})
+    return Asked(request, caller, idempotency_key, "respond-async" in wishes, sent if isinstance(sent, dict) else {})
 
 
 AskedDep = Annotated[Asked, Depends(_asked)]

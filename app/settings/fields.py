@@ -85,7 +85,13 @@ class _Common(BaseSettings):
         return frozenset(entry.get_secret_value() for entry in self.api_tokens)
 
 
-class Settings(_Common):
+class DataSettings(_Common):
+    """What a command needs that looks into the data folder and serves nothing."""
+
+    data_dir: Folder = Field(default=Path("data"), description="a folder", examples=["data"])
+
+
+class Settings(DataSettings):
     """The studio's settings. Frozen; made by `load`, or by a test with keyword arguments."""
 
     host: Host = Field(default="127.0.0.1", description="an address of this machine", examples=["127.0.0.1"])
@@ -104,7 +110,6 @@ class Settings(_Common):
         description="the http or https address of the speech service",
         examples=["https://transcriber-abc123-ew.a.run.app"],
     )
-    data_dir: Folder = Field(default=Path("data"), description="a folder", examples=["data"])
     models_dir: Folder = Field(
         default_factory=lambda data: data["data_dir"] / "models", description="a folder", examples=["data/models"]
     )
@@ -130,11 +135,12 @@ class Settings(_Common):
 
     @model_validator(mode="after")
     def _safe_together(self) -> Settings:
-        if not self.api_tokens:
+        if not self.api_tokens and not values.has_tokens(self.data_dir):
             _refuse_open_door(self.host)
             if "*" in self.allowed_hosts:
                 raise ValueError(
-                    "STUDIO_ALLOWED_HOSTS=* answers any host name, so it needs STUDIO_API_TOKENS; set that too"
+                    "STUDIO_ALLOWED_HOSTS=* answers any host name, so it needs STUDIO_API_TOKENS; set that too, or "
+                    "make a token with python3 launch.py token create NAME"
                 )
         if self.speech == "cloud-run" and self.transcription_service_url is None:
             raise ValueError(
@@ -189,6 +195,11 @@ def load(flags: Mapping[str, str], env_file: Path | None = None) -> Settings:
     return load_settings(Settings, flags, env_file, known=(Settings, TranscriberSettings))
 
 
+def load_data(env_file: Path | None = None) -> DataSettings:
+    """Where the data is, also where the studio would not start, or SettingsRefused."""
+    return load_settings(DataSettings, {}, env_file, known=(Settings, TranscriberSettings))
+
+
 def load_transcriber(flags: Mapping[str, str], env_file: Path | None = None) -> TranscriberSettings:
     """The speech service's settings, or SettingsRefused."""
     return load_settings(TranscriberSettings, flags, env_file, known=(Settings, TranscriberSettings))
@@ -210,7 +221,8 @@ def _refuse_open_door(host: str) -> None:
     if not is_loopback(host):
         raise ValueError(
             f"STUDIO_HOST={host} (or --host) can be reached by other machines, so it needs STUDIO_API_TOKENS: set that "
-            f"to a token of at least {MIN_TOKEN_LENGTH} characters, or listen on 127.0.0.1 and use an SSH tunnel"
+            f"to a token of at least {MIN_TOKEN_LENGTH} characters, or make one with python3 launch.py token create "
+            "NAME, or listen on 127.0.0.1 and use an SSH tunnel"
         )
 
 

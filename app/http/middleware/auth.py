@@ -7,13 +7,14 @@ import binascii
 import math
 
 from starlette.datastructures import Headers
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.accounts import Accounts
-from app.http.errors import problem
+from app.http.errors import problem, problem_of
 from app.http.middleware.throttle import Throttle
 from app.http.middleware.unread import answer_unread
+from app.scopes import Forbidden, require_path
 
 POLICY_VIOLATION = 1008
 """The WebSocket close code for a caller without permission."""
@@ -24,8 +25,9 @@ class BearerAuth:
     `exempt`.
 
     A browser cannot send that by itself, so the token is also taken as the password of HTTP Basic (any user name),
-    which browsers ask for. Sets `request.state.account` to the caller's account, to which what it makes belongs; None
-    where an exempt path was asked for without a right token.
+    which browsers ask for. Sets `request.state.account` to the caller's account, to which what it makes belongs, and
+    `request.state.caller` to all that is known of the caller; both are None where an exempt path was asked for without
+    a right token. A path that needs a scope which the token has not is answered 403.
 
     Who shows too many wrong tokens is answered 429 for a while. A right one is let in even then: many callers may share
     an address (a proxy's, a tunnel's) with the one who guesses, and guessing does not find 16 random characters.
@@ -42,14 +44,20 @@ class BearerAuth:
             await self._app(scope, receive, send)
             return
         token = _token(Headers(scope=scope).get("authorization", ""))
-        account = self._accounts.find(token)
-        if account is None and scope["path"] not in self._exempt:
+        caller = self._accounts.find(token)
+        if caller is None and scope["path"] not in self._exempt:
             # Who shows none guesses nothing: a browser does so before it asks its user.
             wait = 0.0 if token is None else self._throttle.failed(scope["client"][0] if scope.get("client") else "")
-            await _refuse(wait, scope, receive, send)
+            await _refuse(_too_many(wait) if wait else _unauthorized(), scope, receive, send)
             return
+        if caller is not None:
+            try:
+                require_path(caller.scopes, scope["path"])
+            except Forbidden as error:
+                await _refuse(problem_of(error), scope, receive, send)
+                return
         # The server may share one state dict among all requests of the app: never write into that one.
-        scope["state"] = {**scope.get("state", {}), "account": account}
+        scope["state"] = {**scope.get("state", {}), "caller": caller, "account": caller and caller.account}
         await self._app(scope, receive, send)
 
 
@@ -66,18 +74,19 @@ def _token(authorization: str) -> bytes | None:
     return None
 
 
-async def _refuse(wait: float, scope: Scope, receive: Receive, send: Send) -> None:
+async def _refuse(answer: Response, scope: Scope, receive: Receive, send: Send) -> None:
     if scope["type"] == "websocket":
         await send({"type": "websocket.close", "code": POLICY_VIOLATION})
         return
-    await answer_unread(_too_many(wait) if wait else _unauthorized(), scope, receive, send)
+    await answer_unread(answer, scope, receive, send)
 
 
 def _unauthorized() -> JSONResponse:
     return problem(
         401,
         "unauthorized",
-        "This server wants a token: send the header Authorization: Bearer TOKEN with one of STUDIO_API_TOKENS.",
+        "This server wants a token: send the header Authorization: Bearer TOKEN with one that is good here. Whoever "
+        "runs the studio makes one with python3 launch.py token create NAME.",
         "Authorization",
         {"WWW-Authenticate": 'Basic realm="Carrot Studio: token as password", Bearer'},
     )

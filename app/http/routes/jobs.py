@@ -21,6 +21,7 @@ from app.http.views import AnyJob, AnyResult, JobView, view_of
 from app.jobs.live import JobEvent
 from app.jobs.model import Interrupted, Job, JobState, Priority, Received, StorageFailed
 from app.jobs.queue import Submission
+from app.scopes import require_kind
 from app.studio import Service
 from app.work.image import PlainRequest
 from app.work.presets import AvatarRequest, HeroRequest
@@ -151,6 +152,7 @@ async def _made(
     sent: dict[str, Any],
     inputs: dict[str, Received],
 ) -> JSONResponse:
+    require_kind(asked.caller.scopes, body.kind)
     request: JobRequest = body.request
     if isinstance(request, TranscriptionRequest) and "audio" in inputs and not request.filename:
         request = request.model_copy(update={"filename": inputs["audio"].filename})
