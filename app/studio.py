@@ -10,6 +10,7 @@ from app.jobs.queue import Queue
 from app.jobs.worker import Worker, WorkerState, WorkerStatus
 from app.presets import Presets
 from app.settings.fields import Settings
+from app.signing import Signer
 from engines.protocols import ImageEngine, SpeechEngine
 
 CLOSE_SECONDS = 5.0
@@ -63,6 +64,7 @@ class Studio(Service):
     settings: Settings
     image: ImageEngine
     presets: Presets
+    signer: Signer
 
     def close(self) -> None:
         Service.close(self)

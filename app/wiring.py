@@ -15,6 +15,7 @@ from app.jobs.store.outbox import Deliverer
 from app.jobs.worker import Worker
 from app.presets import load_presets
 from app.settings.fields import Settings
+from app.signing import Signer, read_key
 from app.studio import Studio
 from app.tokens import Tokens
 from app.work.image import PlainKind
@@ -128,6 +129,7 @@ def assemble(
     ]
     with ExitStack() as opened:
         database, files = open_stores(settings.data_dir, opened)
+        signer = Signer(read_key(settings.data_dir))
         queue = Queue(
             database,
             files,
@@ -150,6 +152,7 @@ def assemble(
             settings=settings,
             image=image,
             presets=presets,
+            signer=signer,
         )
 
 

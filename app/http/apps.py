@@ -15,8 +15,11 @@ from app.accounts import Accounts
 from app.concurrency import run_blocking
 from app.http.docs import add_docs
 from app.http.errors import install_error_handlers
+from app.http.login import LOGIN, LOGOUT, LoginPage, add_login
 from app.http.middleware.stack import guarded
+from app.http.middleware.throttle import Throttle
 from app.http.routes import files, health, images, jobs, legacy, speech
+from app.http.sessions import Sessions
 from app.http.uploads import FORM_BYTES
 from app.jobs.model import StorageFailed
 from app.studio import Service, Studio
@@ -53,6 +56,8 @@ def create_studio(studio: Studio, accounts: Accounts, add_page: Callable[[FastAP
         chores,
     )
     add_docs(app)
+    sessions, throttle, login_page = Sessions(accounts, studio.signer), Throttle(), LoginPage()
+    add_login(app, sessions, throttle, login_page)
     # Last, because it takes every path that is left.
     page = add_page(app, studio)
     chores.append(page.clean_up)
@@ -62,7 +67,10 @@ def create_studio(studio: Studio, accounts: Accounts, add_page: Callable[[FastAP
         hosts=settings.trusted_hosts,
         origins=settings.allowed_origins,
         max_bytes=studio.max_upload_bytes + FORM_BYTES,
-        exempt=frozenset({"/health/live"}),
+        exempt=frozenset({"/health/live", LOGIN, LOGOUT}),
+        throttle=throttle,
+        sessions=sessions,
+        page=login_page,
         scripts=page.scripts,
     )
     return app

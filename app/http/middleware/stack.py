@@ -10,12 +10,15 @@ from starlette.middleware.gzip import GZipMiddleware
 from starlette.types import Receive, Scope, Send
 
 from app.accounts import Accounts
+from app.http.login import LoginPage
 from app.http.middleware.auth import BearerAuth
 from app.http.middleware.headers import SecurityHeaders
 from app.http.middleware.hosts import SiteGuard
 from app.http.middleware.limits import BodyLimit
 from app.http.middleware.methods import AnswerHead, WrongMethod
 from app.http.middleware.stopping import AnswerWhenStopped
+from app.http.middleware.throttle import Throttle
+from app.http.sessions import Sessions
 
 COMPRESSION = 5
 """Of 1 to 9. 304 kB of text: 5 takes 6 ms and leaves 22.8 %, 9 takes 35 ms and leaves 22.3 %."""
@@ -32,11 +35,15 @@ def guarded(
     origins: Sequence[str],
     max_bytes: int,
     exempt: frozenset[str],
+    throttle: Throttle | None = None,
+    sessions: Sessions | None = None,
+    page: LoginPage | None = None,
     scripts: tuple[str, ...] = (),
 ) -> None:
     """Put all of the middleware around `app`.
 
     `hosts` and `origins`: as for SiteGuard. `max_bytes`: the largest body. `exempt`: paths that need no token.
+    `throttle`, `sessions`, `page`: as for BearerAuth.
     `scripts`: texts of scripts that the page puts into itself, for SecurityHeaders.
     """
     # Added last is asked first, so this reads from the app outwards.
@@ -45,7 +52,7 @@ def guarded(
     app.add_middleware(AnswerWhenStopped)
     # Inside the check of tokens: who may not call sends nothing that counts.
     app.add_middleware(BodyLimit, max_bytes=max_bytes)
-    app.add_middleware(BearerAuth, accounts=accounts, exempt=exempt)
+    app.add_middleware(BearerAuth, accounts=accounts, exempt=exempt, throttle=throttle, sessions=sessions, page=page)
     # Outside the check of tokens: a browser asks whether it may call before it shows one, and reads why it may not.
     app.add_middleware(
         CORSMiddleware,
