@@ -15,6 +15,7 @@ from app.accounts import Accounts
 from app.concurrency import run_blocking
 from app.http.docs import add_docs
 from app.http.errors import install_error_handlers
+from app.http.links import FileLinks
 from app.http.login import LOGIN, LOGOUT, LoginPage, add_login
 from app.http.middleware.stack import guarded
 from app.http.middleware.throttle import Throttle
@@ -56,7 +57,9 @@ def create_studio(studio: Studio, accounts: Accounts, add_page: Callable[[FastAP
         chores,
     )
     add_docs(app)
-    sessions, throttle, login_page = Sessions(accounts, studio.signer), Throttle(), LoginPage()
+    # A proxy may ask us by another name than browsers know it by.
+    public = () if settings.public_url is None else (settings.public_url,)
+    sessions, throttle, login_page = Sessions(accounts, studio.signer, public), Throttle(), LoginPage()
     add_login(app, sessions, throttle, login_page)
     # Last, because it takes every path that is left.
     page = add_page(app, studio)
@@ -65,12 +68,15 @@ def create_studio(studio: Studio, accounts: Accounts, add_page: Callable[[FastAP
         app,
         accounts=accounts,
         hosts=settings.trusted_hosts,
-        origins=settings.allowed_origins,
+        origins=(*settings.allowed_origins, *public),
         max_bytes=studio.max_upload_bytes + FORM_BYTES,
         exempt=frozenset({"/health/live", LOGIN, LOGOUT}),
         throttle=throttle,
         sessions=sessions,
         page=login_page,
+        links=FileLinks(studio.signer),
+        proxies=settings.trusted_proxies,
+        public_url=settings.public_url,
         scripts=page.scripts,
     )
     return app

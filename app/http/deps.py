@@ -38,6 +38,13 @@ def _account(request: Request) -> str:
     return account
 
 
+def base_url_of(request: Request) -> str:
+    """What the addresses in an answer start with; it ends with a slash. STUDIO_PUBLIC_URL where that is set, else the
+    address that was asked for."""
+    public: str | None = request.state.public_url
+    return str(request.base_url) if public is None else f"{public}/"
+
+
 def _key(idempotency_key: Annotated[str | None, Header(max_length=MAX_KEY_CHARS)] = None) -> str | None:
     if idempotency_key is not None and not (idempotency_key.isascii() and idempotency_key.isprintable()):
         raise InvalidRequest("Idempotency-Key", "Idempotency-Key must be printable ASCII, e.g. a UUID.")
@@ -75,7 +82,7 @@ class Asked:
 
     @property
     def base_url(self) -> str:
-        return str(self.request.base_url)
+        return base_url_of(self.request)
 
 
 async def _asked(

@@ -139,7 +139,7 @@ class Queue:
 
     async def get(self, job_id: str, account: str) -> Job:
         """The job as it is now. Raises JobNotFound, also when it is somebody else's."""
-        job = self._live.get(job_id) or await run_blocking(self._read, job_id)
+        job = await self._find(job_id)
         if job is None or job.account != account:
             raise JobNotFound(job_id)
         return job
@@ -197,15 +197,16 @@ class Queue:
 
         return await run_blocking(read)
 
-    async def file(self, file_id: str, account: str) -> tuple[JobFile, Path]:
-        """A result's file and where it lies. Raises FileNotFound, also when it is somebody else's."""
-        try:
-            job = await self.get(file_id.rpartition("-")[0], account)
-        except JobNotFound as error:
-            raise FileNotFound(file_id) from error
-        for file in job.files:
-            if file.id == file_id:
-                return file, self._files.path(file.sha256)
+    async def file(self, file_id: str, account: str | None) -> tuple[JobFile, Path]:
+        """A result's file and where it lies. Raises FileNotFound, also when it is somebody else's than the account's.
+
+        `account` None: for somebody who was given this one file, whosever it is.
+        """
+        job = await self._find(file_id.rpartition("-")[0])
+        if job is not None and account in (None, job.account):
+            for file in job.files:
+                if file.id == file_id:
+                    return file, self._files.path(file.sha256)
         raise FileNotFound(file_id)
 
     async def content(self, file: JobFile) -> bytes:
@@ -319,6 +320,9 @@ class Queue:
                 return deleted
 
     # -- reading
+
+    async def _find(self, job_id: str) -> Job | None:
+        return self._live.get(job_id) or await run_blocking(self._read, job_id)
 
     def _read(self, job_id: str) -> Job | None:
         with self._database.read() as db:

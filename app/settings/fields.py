@@ -9,8 +9,10 @@ from __future__ import annotations
 import ipaddress
 import os
 from collections.abc import Mapping
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -38,7 +40,9 @@ Tokens = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(values.split
 HostNames = Annotated[
     tuple[Annotated[str, AfterValidator(values.host_name)], ...], NoDecode, BeforeValidator(values.split)
 ]
-Origins = Annotated[tuple[Annotated[str, AfterValidator(values.origin)], ...], NoDecode, BeforeValidator(values.split)]
+Origin = Annotated[str, AfterValidator(values.origin)]
+Origins = Annotated[tuple[Origin, ...], NoDecode, BeforeValidator(values.split)]
+Networks = Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode, BeforeValidator(values.split)]
 
 
 class _Common(BaseSettings):
@@ -128,6 +132,16 @@ class Settings(DataSettings):
         description="web origins without a path, separated by commas",
         examples=["https://app.example.com"],
     )
+    public_url: Origin | None = Field(
+        default=None,
+        description="the http or https address under which browsers reach the studio, without a path",
+        examples=["https://studio.example.com"],
+    )
+    trusted_proxies: Networks = Field(
+        default=(),
+        description="addresses or networks of proxies, separated by commas",
+        examples=["127.0.0.1, 10.0.0.0/8"],
+    )
     max_queue: int = Field(default=32, ge=1, le=10_000, description="a whole number from 1 to 10000", examples=[32])
     job_retention_days: int = Field(
         default=30, ge=0, le=36_500, description="a whole number from 0 (keep for ever) to 36500", examples=[30]
@@ -151,8 +165,10 @@ class Settings(DataSettings):
 
     @property
     def trusted_hosts(self) -> tuple[str, ...]:
-        """Which Host headers are answered: this machine's own names, the bound address, and the allowed hosts."""
-        return _trusted(self.host, self.allowed_hosts)
+        """Which Host headers are answered: this machine's own names, the bound address, the allowed hosts, and that of
+        the public address."""
+        public = urlsplit(self.public_url or "").hostname
+        return _trusted(self.host, (*self.allowed_hosts, *filter(None, [public])))
 
 
 class TranscriberSettings(_Common):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from ipaddress import IPv4Network
 from pathlib import Path
 
 import pytest
@@ -99,6 +100,13 @@ def test_the_vosk_model_has_two_names(monkeypatch: pytest.MonkeyPatch, tmp_path:
         ("STUDIO_ALLOWED_ORIGINS", "*", "STUDIO_ALLOWED_ORIGINS=*: must be web origins"),
         ("STUDIO_ALLOWED_ORIGINS", "https://a.b/path", "STUDIO_ALLOWED_ORIGINS=https://a.b/path: must be web origins"),
         ("STUDIO_ALLOWED_HOSTS", "http://a.b", "STUDIO_ALLOWED_HOSTS=http://a.b: must be host names"),
+        (
+            "STUDIO_PUBLIC_URL",
+            "https://a.b/path",
+            "STUDIO_PUBLIC_URL=https://a.b/path: must be the http or https address",
+        ),
+        ("STUDIO_TRUSTED_PROXIES", "10.0.0.1/33", "STUDIO_TRUSTED_PROXIES=10.0.0.1/33: must be addresses or networks"),
+        ("STUDIO_TRUSTED_PROXIES", "nginx", "STUDIO_TRUSTED_PROXIES=nginx: must be addresses or networks"),
         ("STUDIO_MAX_QUEUE", "0", "STUDIO_MAX_QUEUE=0: must be a whole number from 1 to 10000"),
         ("STUDIO_MAX_UPLOAD_MB", "1.5", "STUDIO_MAX_UPLOAD_MB=1.5: must be a whole number"),
         ("STUDIO_DRAIN_SECONDS", "-1", "STUDIO_DRAIN_SECONDS=-1: must be a whole number"),
@@ -237,4 +245,6 @@ def test_the_example_file_names_every_variable_and_works(tmp_path: Path) -> None
         transcription_service_url="https://transcriber-abc123-ew.a.run.app",
         allowed_origins=("https://app.example.com",),
         speech_workers=2,
+        public_url="https://studio.example.com",
+        trusted_proxies=(IPv4Network("127.0.0.1/32"),),
     ).model_dump(exclude={"vosk_model", "presets_dir", "allowed_hosts"})

@@ -10,8 +10,9 @@ from starlette.datastructures import Headers
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app.accounts import Accounts
+from app.accounts import Accounts, Caller
 from app.http.errors import problem, problem_of
+from app.http.links import FileLinks, LinkRefused
 from app.http.login import LoginPage, wants_page
 from app.http.middleware.throttle import Throttle
 from app.http.middleware.unread import answer_unread
@@ -30,8 +31,8 @@ class BearerAuth:
     browser from then on. The token is also taken as the password of HTTP Basic (any user name).
 
     Sets `request.state.account` to the caller's account, to which what it makes belongs, and `request.state.caller` to
-    all that is known of the caller; both are None where an exempt path was asked for without a right token. A path that
-    needs a scope which the token has not is answered 403.
+    all that is known of the caller; both are None where an exempt path was asked for without a right token, and where
+    a file was asked for by a link of `links`. A path that needs a scope which the token has not is answered 403.
 
     Who shows too many wrong tokens is answered 429 for a while. A right one is let in even then: many callers may share
     an address (a proxy's, a tunnel's) with the one who guesses, and guessing does not find 16 random characters.
@@ -46,20 +47,30 @@ class BearerAuth:
         throttle: Throttle | None = None,
         sessions: Sessions | None = None,
         page: LoginPage | None = None,
+        links: FileLinks | None = None,
     ) -> None:
-        """Without `sessions` and `page` no browser is logged in."""
+        """Without `sessions` and `page` no browser is logged in; without `links` no file is had without a token."""
         self._app = app
         self._accounts = accounts
         self._exempt = exempt
         self._throttle = throttle or Throttle()
         self._sessions = sessions
         self._page = page
+        self._links = links
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
         headers, method = Headers(scope=scope), scope.get("method", "WEBSOCKET")
+        try:
+            if self._links and method in ("GET", "HEAD") and self._links.opens(scope["path"], scope["query_string"]):
+                # Whoever calls: a browser that is logged in as somebody else may show the picture too.
+                await self._app(_known(scope, None), receive, send)
+                return
+        except LinkRefused as refused:
+            await _refuse(problem_of(refused), scope, receive, send)
+            return
         token = _token(headers.get("authorization", ""))
         caller = self._accounts.find(token)
         if caller is None and token is None and self._sessions is not None:
@@ -78,9 +89,7 @@ class BearerAuth:
             except Forbidden as error:
                 await _refuse(problem_of(error), scope, receive, send)
                 return
-        # The server may share one state dict among all requests of the app: never write into that one.
-        scope["state"] = {**scope.get("state", {}), "caller": caller, "account": caller and caller.account}
-        await self._app(scope, receive, send)
+        await self._app(_known(scope, caller), receive, send)
 
     def _question(self, wait: float, headers: Headers, scope: Scope, method: str) -> Response:
         """The answer to who shows no right token."""
@@ -88,6 +97,13 @@ class BearerAuth:
             query = scope["query_string"].decode("latin-1")
             return self._page.answer(f"{scope['path']}?{query}" if query else scope["path"], wait=wait)
         return _too_many(wait) if wait else _unauthorized(may_ask=headers.get("sec-fetch-mode", "navigate"))
+
+
+def _known(scope: Scope, caller: Caller | None) -> Scope:
+    """The request with its caller."""
+    # The server may share one state dict among all requests of the app: never write into that one.
+    state = {**scope.get("state", {}), "caller": caller, "account": None if caller is None else caller.account}
+    return {**scope, "state": state}
 
 
 def _token(authorization: str) -> bytes | None:

@@ -13,6 +13,7 @@ from pydantic import AfterValidator, BaseModel, Field
 from app.concurrency import run_blocking
 from app.http.deps import AskedDep, StudioDep, accepted, finish, submit
 from app.http.errors import ERRORS
+from app.http.links import FileLinks
 from app.http.routes.files import convert
 from app.jobs.model import Job
 from app.jobs.queue import Submission
@@ -71,7 +72,7 @@ class ImagesAnswer(BaseModel):
 
 @router.post("/images/generations", response_model=ImagesAnswer)
 async def generate_images(body: ImageGeneration, studio: StudioDep, asked: AskedDep) -> Any:
-    """OpenAI's image generation. `response_format` url gives links to `/files/{id}` on this host."""
+    """OpenAI's image generation. `response_format` url gives links that anybody may open, for an hour."""
     submission = Submission(
         kind="image",
         request=body.plain(),
@@ -87,16 +88,16 @@ async def generate_images(body: ImageGeneration, studio: StudioDep, asked: Asked
     as_bytes = body.response_format == "b64_json"
     pngs = [await studio.queue.content(file) if as_bytes else b"" for file in job.files]
     # Not on the event loop, and not through FastAPI's own encoder, which would go through the base64 twice more.
-    return await run_blocking(_answer, job, body, asked.base_url, pngs)
+    return await run_blocking(_answer, job, body, asked.base_url, FileLinks(studio.signer), pngs)
 
 
-def _answer(job: Job, body: ImageGeneration, base_url: str, pngs: list[bytes]) -> Response:
+def _answer(job: Job, body: ImageGeneration, base_url: str, links: FileLinks, pngs: list[bytes]) -> Response:
     result = job.result
     assert isinstance(result, PicturesResult)
     data = []
     for picture, png in zip(result.images, pngs, strict=True):
         if body.response_format == "url":
-            url = f"{base_url}files/{picture.file_id}?format={body.output_format}"
+            url = links.link(base_url, picture.file_id, body.output_format)
             data.append(ImageData(seed=picture.seed, url=url))
         else:
             content = png if body.output_format == "png" else convert(png, body.output_format)
