@@ -10,6 +10,7 @@ from pathlib import Path
 from app.accounts import Accounts
 from app.jobs.model import AnyKind
 from app.jobs.queue import Queue
+from app.jobs.quota import Limits
 from app.jobs.store.opening import open_stores
 from app.jobs.store.outbox import Deliverer
 from app.jobs.worker import Worker
@@ -137,6 +138,12 @@ def assemble(
             capacity={"image": settings.max_queue + 1, "speech": settings.max_queue + settings.speech_workers},
             deliverers=deliverers,
             renamed=renamed,
+            limits=Limits(
+                settings.rate_per_minute,
+                settings.daily_jobs,
+                settings.user_rate_per_minute,
+                settings.user_daily_jobs,
+            ),
         )
         return Studio(
             queue=queue,

@@ -75,6 +75,7 @@ def create_studio(studio: Studio, accounts: Accounts, add_page: Callable[[FastAP
         sessions=sessions,
         page=login_page,
         links=FileLinks(studio.signer),
+        standings=studio.queue.standings,
         proxies=settings.trusted_proxies,
         public_url=settings.public_url,
         scripts=page.scripts,

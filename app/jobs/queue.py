@@ -30,6 +30,7 @@ from app.jobs.model import (
     StorageFailed,
     new_job_id,
 )
+from app.jobs.quota import Limits, Quota, Standing
 from app.jobs.states import Claim, Outcome, States
 from app.jobs.store.database import Database
 from app.jobs.store.jobs import JobRows
@@ -72,12 +73,13 @@ class Queue:
         capacity: Mapping[str, int],
         deliverers: tuple[Deliverer, ...] = (),
         renamed: Mapping[str, str] | None = None,
+        limits: Limits | None = None,
         now: Callable[[], float] = time.time,
     ) -> None:
         """Takes up what an earlier process left: waiting jobs wait on, running ones are to be run again.
 
         `capacity`: most jobs of each device that wait or run. `renamed`: accounts by their old names, whose jobs go
-        with them.
+        with them. `limits`: of each account and user.
         """
         self._kinds = {kind.name: kind for kind in kinds}
         self._rows = JobRows(self._kinds)
@@ -93,6 +95,11 @@ class Queue:
         for old, new in (renamed or {}).items():
             with database.write() as db:
                 self._rows.rename_account(db, old, new)
+        self._quota = Quota(limits or Limits(), now)
+        if limits is not None and (limits.per_day or limits.user_per_day):
+            # The whole table is read for it, once.
+            with database.read() as db:
+                self._quota.count(self._rows.made_since(db, self._quota.day_began))
         self._states.take_up()
 
     # -- what callers do
@@ -101,7 +108,8 @@ class Queue:
         """Acknowledge a job: it is safe on disk when this returns. It takes over `asked.inputs`.
 
         A repeated key returns the first job while that waits, runs or has a result, and starts it again after it
-        failed or was cancelled. Raises InvalidRequest, QueueFull, Draining, IdempotencyConflict, StorageFailed.
+        failed or was cancelled. Raises InvalidRequest, QueueFull, RateLimited, Draining, IdempotencyConflict,
+        StorageFailed.
         """
         try:
             return self._submit(asked)
@@ -133,9 +141,20 @@ class Queue:
         )
         self._states.save_unsaved()
         capacity = self._capacity[kind.device]
-        job = self._states.accept(job, asked.idempotency_key, digest, asked.inputs, capacity=capacity)
+        job = self._states.accept(
+            job,
+            asked.idempotency_key,
+            digest,
+            asked.inputs,
+            capacity=capacity,
+            admit=lambda: self._quota.take(asked.account, asked.user),
+        )
         self._call_workers()
         return self._live.get(job.id) or job
+
+    def standings(self, account: str) -> list[Standing]:
+        """What is left of the account's limits. Does not wait."""
+        return self._quota.standings(account)
 
     async def get(self, job_id: str, account: str) -> Job:
         """The job as it is now. Raises JobNotFound, also when it is somebody else's."""

@@ -11,7 +11,7 @@ import os
 from collections.abc import Mapping
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -43,6 +43,13 @@ HostNames = Annotated[
 Origin = Annotated[str, AfterValidator(values.origin)]
 Origins = Annotated[tuple[Origin, ...], NoDecode, BeforeValidator(values.split)]
 Networks = Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode, BeforeValidator(values.split)]
+
+
+Limit = Annotated[int, Field(ge=0, le=1_000_000)]
+
+
+def _no_limit() -> Any:
+    return Field(default=0, description="a whole number from 0 (no limit) to 1000000", examples=[60])
 
 
 class _Common(BaseSettings):
@@ -143,6 +150,10 @@ class Settings(DataSettings):
         examples=["127.0.0.1, 10.0.0.0/8"],
     )
     max_queue: int = Field(default=32, ge=1, le=10_000, description="a whole number from 1 to 10000", examples=[32])
+    rate_per_minute: Limit = _no_limit()
+    daily_jobs: Limit = _no_limit()
+    user_rate_per_minute: Limit = _no_limit()
+    user_daily_jobs: Limit = _no_limit()
     job_retention_days: int = Field(
         default=30, ge=0, le=36_500, description="a whole number from 0 (keep for ever) to 36500", examples=[30]
     )

@@ -107,6 +107,7 @@ def test_the_vosk_model_has_two_names(monkeypatch: pytest.MonkeyPatch, tmp_path:
         ),
         ("STUDIO_TRUSTED_PROXIES", "10.0.0.1/33", "STUDIO_TRUSTED_PROXIES=10.0.0.1/33: must be addresses or networks"),
         ("STUDIO_TRUSTED_PROXIES", "nginx", "STUDIO_TRUSTED_PROXIES=nginx: must be addresses or networks"),
+        ("STUDIO_DAILY_JOBS", "-1", "STUDIO_DAILY_JOBS=-1: must be a whole number from 0 (no limit) to 1000000"),
         ("STUDIO_MAX_QUEUE", "0", "STUDIO_MAX_QUEUE=0: must be a whole number from 1 to 10000"),
         ("STUDIO_MAX_UPLOAD_MB", "1.5", "STUDIO_MAX_UPLOAD_MB=1.5: must be a whole number"),
         ("STUDIO_DRAIN_SECONDS", "-1", "STUDIO_DRAIN_SECONDS=-1: must be a whole number"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
@@ -18,9 +18,11 @@ from app.http.middleware.headers import SecurityHeaders
 from app.http.middleware.hosts import SiteGuard
 from app.http.middleware.limits import BodyLimit
 from app.http.middleware.methods import AnswerHead, WrongMethod
+from app.http.middleware.quota import RateLimitHeaders
 from app.http.middleware.stopping import AnswerWhenStopped
 from app.http.middleware.throttle import Throttle
 from app.http.sessions import Sessions
+from app.jobs.quota import Standing
 
 COMPRESSION = 5
 """Of 1 to 9. 304 kB of text: 5 takes 6 ms and leaves 22.8 %, 9 takes 35 ms and leaves 22.3 %."""
@@ -41,6 +43,7 @@ def guarded(
     sessions: Sessions | None = None,
     page: LoginPage | None = None,
     links: FileLinks | None = None,
+    standings: Callable[[str], Sequence[Standing]] | None = None,
     proxies: Sequence[Network] = (),
     public_url: str | None = None,
     scripts: tuple[str, ...] = (),
@@ -49,10 +52,13 @@ def guarded(
 
     `hosts` and `origins`: as for SiteGuard. `max_bytes`: the largest body. `exempt`: paths that need no token.
     `throttle`, `sessions`, `page`, `links`: as for BearerAuth. `proxies`, `public_url`: as for ForwardedHeaders.
+    `standings`: as for RateLimitHeaders.
     `scripts`: texts of scripts that the page puts into itself, for SecurityHeaders.
     """
     # Added last is asked first, so this reads from the app outwards.
     app.add_middleware(WrongMethod, router=app.router)
+    if standings is not None:
+        app.add_middleware(RateLimitHeaders, standings=standings)
     # Inside the limit, because a stop may break off a body that is being read.
     app.add_middleware(AnswerWhenStopped)
     # Inside the check of tokens: who may not call sends nothing that counts.
