@@ -12,6 +12,7 @@ from app.jobs.worker import Worker, WorkerState, WorkerStatus
 from app.metrics import JobMetrics
 from app.presets import Presets
 from app.settings.fields import Settings
+from app.signing import Signer
 from engines.protocols import ImageEngine, SpeechEngine
 
 CLOSE_SECONDS = 5.0
@@ -76,6 +77,7 @@ class Studio(Service):
     metrics: JobMetrics
     check_webhook: Callable[[str], None]
     """Whether a job may have this address. Raises InvalidRequest."""
+    signer: Signer
 
     def close(self) -> None:
         Service.close(self)

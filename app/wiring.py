@@ -18,6 +18,7 @@ from app.http.views import view_of
 from app.jobs.fetching import FETCHED_AT_ONCE, FetchWorker
 from app.jobs.model import FETCH, AnyKind
 from app.jobs.queue import Queue
+from app.jobs.quota import Limits
 from app.jobs.store.dead_letters import GoneWebhooks
 from app.jobs.store.opening import open_stores
 from app.jobs.store.outbox import Deliverer
@@ -25,7 +26,9 @@ from app.jobs.worker import Worker
 from app.metrics import JobMetrics
 from app.presets import load_presets
 from app.settings.fields import Settings
+from app.signing import Signer, read_key
 from app.studio import Studio
+from app.tokens import Tokens
 from app.work.image import PlainKind
 from app.work.presets import AvatarKind, HeroKind
 from app.work.speech import TranscriptionKind
@@ -106,6 +109,11 @@ def build_speech(settings: Settings) -> SpeechEngine:
     return CloudRunEngine(settings.transcription_service_url, fallback=local)
 
 
+def open_accounts(settings: Settings) -> Accounts:
+    """Who may call: the settings' tokens, and those of the data folder. Raises TokensUnusable."""
+    return Accounts(settings.tokens, Tokens(settings.data_dir))
+
+
 def build_studio(settings: Settings, accounts: Accounts) -> Studio:
     """Raises PresetError, ModelMissing, ModelInvalid, StorageFailed: what would make every job fail stops the start."""
     device = find_device()
@@ -137,6 +145,7 @@ def assemble(
     opener = Fetcher(settings.fetch_hosts, max_bytes=settings.max_upload_mb * 2**20)
     with ExitStack() as opened:
         database, files = open_stores(settings.data_dir, opened)
+        signer = Signer(read_key(settings.data_dir))
         # Proxies of the environment would see what is signed for its receiver alone.
         receivers = AddressList(settings.webhook_hosts, "STUDIO_WEBHOOK_HOSTS")
         client = opened.enter_context(httpx.Client(transport=CheckedTransport(receivers), trust_env=False))
@@ -146,10 +155,11 @@ def assemble(
             receivers,
             GoneWebhooks(database),
             view_of,
+            base_url=settings.public_url or "",
         )
         deliverers = (webhooks, *deliverers)
         if settings.firebase_project_id is not None:
-            base_url = f"http://localhost:{settings.port}/"
+            base_url = f"{settings.public_url or f'http://localhost:{settings.port}'}/"
             deliverers = (*deliverers, FirestoreDeliverer(settings.firebase_project_id, base_url))
         metrics = JobMetrics()
         queue = Queue(
@@ -165,6 +175,12 @@ def assemble(
             deliverers=deliverers,
             renamed=renamed,
             on_change=metrics.observe,
+            limits=Limits(
+                settings.rate_per_minute,
+                settings.daily_jobs,
+                settings.user_rate_per_minute,
+                settings.user_daily_jobs,
+            ),
         )
         return Studio(
             queue=queue,
@@ -184,6 +200,7 @@ def assemble(
             metrics=metrics,
             check_webhook=webhooks.check,
             senders=tuple(Sender(deliverer, queue.outbox, schedule=schedule) for deliverer in deliverers),
+            signer=signer,
         )
 
 

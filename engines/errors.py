@@ -26,7 +26,7 @@ class StudioError(Exception):
     """snake_case; programs decide by it, so it never changes."""
     status: ClassVar[int] = 500
     """The HTTP status of an answer that tells of it (RFC 9110, section 15)."""
-    retry_after: ClassVar[int | None] = None
+    retry_after: int | None = None
     """Seconds after which the same request may succeed; None where only a change helps."""
     field: str | None = None
     """The public name of the field to blame, so that a form or an API client can point at it."""

@@ -17,13 +17,12 @@ import uvicorn
 from fastapi import FastAPI
 from starlette.types import ASGIApp
 
-from app.accounts import Accounts
 from app.delivery.sender import FOR_DAYS, Schedule
 from app.http.apps import create_studio
 from app.settings.fields import Settings
 from app.studio import Studio
 from app.ui.page import add_page
-from app.wiring import assemble
+from app.wiring import assemble, open_accounts
 from engines.protocols import ImageEngine, SpeechEngine
 
 
@@ -36,7 +35,7 @@ def make_studio(
 
 def create_app(studio: Studio) -> FastAPI:
     """The studio behind its doors."""
-    return create_studio(studio, Accounts(studio.settings.tokens), add_page)
+    return create_studio(studio, open_accounts(studio.settings), add_page)
 
 
 def until(condition: Callable[[], Any], seconds: float = 20.0) -> None:

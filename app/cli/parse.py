@@ -20,6 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
 COMMANDS = {
     "serve": "the page and the API (also without the word)",
     "transcriber": "the speech service alone, as it runs on Cloud Run",
+    "token": "who may call: token list, token create NAME, token revoke NAME",
     "models": "models on disk: models list, models pull NAME, models prune",
     "deliveries": "what could not be delivered: deliveries list, deliveries resend ID|all",
     "train-sketch": "train the built-in image model anew",
@@ -54,7 +55,7 @@ class _Parser(argparse.ArgumentParser):
 def parse(argv: Sequence[str]) -> Command:
     """Exits, as argparse does, for --help, --version, and what cannot be understood."""
     first = argv[0] if argv else ""
-    if first in ("test", "models", "deliveries", "train-sketch"):
+    if first in ("test", "models", "deliveries", "token", "train-sketch"):
         return Command(first, rest=list(argv[1:]))
     if first in COMMANDS:
         argv = argv[1:]
@@ -71,7 +72,7 @@ def parse(argv: Sequence[str]) -> Command:
 
 def run(command: Command) -> int:
     """Do it. The requirements are installed by now; imports stay inside, so that each command loads only its own."""
-    from app.settings.fields import load, load_transcriber
+    from app.settings.fields import load, load_data, load_transcriber
     from app.settings.report import SettingsRefused
 
     try:
@@ -79,6 +80,11 @@ def run(command: Command) -> int:
             from app.cli import transcriber
 
             return transcriber.main(load_transcriber(command.flags, env_file=ROOT / ".env"))
+        if command.name == "token":
+            from app.cli import token
+
+            # Not all settings: a studio that is to be reached from elsewhere does not start before it has a token.
+            return token.main(command.rest, load_data(env_file=ROOT / ".env"))
         settings = load(command.flags, env_file=ROOT / ".env")
     except SettingsRefused as refused:
         sys.stderr.write(f"{refused}\n")

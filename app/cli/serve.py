@@ -38,15 +38,15 @@ def main(settings: Settings) -> int:
         # Only now the slow imports: a taken port is told at once.
         with quick_imports("gradio.component_meta", _leave_out_stubs):
             from app.ui.page import import_page
-            from app.wiring import build_studio, describe
+            from app.wiring import build_studio, describe, open_accounts
 
             import_page()
-            accounts = Accounts(settings.tokens)
+            accounts = open_accounts(settings)
             studio = build_studio(settings, accounts)
     except (PortRefused, StudioError) as refused:
         sys.stderr.write(f"{refused}\n")
         return 1
-    return serve(studio, accounts, listener, lambda: say(welcome(settings, describe(settings, studio))))
+    return serve(studio, accounts, listener, lambda: say(welcome(settings, accounts, describe(settings, studio))))
 
 
 def _leave_out_stubs(component_meta: ModuleType) -> None:
@@ -69,7 +69,7 @@ def serve(studio: Studio, accounts: Accounts, listener: socket.socket, on_starte
     )
 
 
-def welcome(settings: Settings, engines: Sequence[str]) -> str:
+def welcome(settings: Settings, accounts: Accounts, engines: Sequence[str]) -> str:
     """The one block that a person sees after the start."""
     port = settings.port
     local = is_loopback(settings.host)
@@ -77,7 +77,7 @@ def welcome(settings: Settings, engines: Sequence[str]) -> str:
     bound = f"[{settings.host}]" if ":" in settings.host else settings.host
     page = f"http://localhost:{port}" if local or anywhere else f"http://{bound}:{port}"
     who = "this machine only" if local else f"every machine that reaches {bound}:{port}"
-    token = "with a token from STUDIO_API_TOKENS" if settings.api_tokens else "no token asked"
+    token = "no token asked" if accounts.open else "with a token from STUDIO_API_TOKENS or launch.py token"
     lines = [
         f"Page     {page}   (for programs: {page}/docs and {page}/?view=api)",
         *engines,

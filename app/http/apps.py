@@ -15,8 +15,12 @@ from app.accounts import Accounts
 from app.concurrency import run_blocking
 from app.http.docs import add_docs
 from app.http.errors import install_error_handlers
+from app.http.links import FileLinks
+from app.http.login import LOGIN, LOGOUT, LoginPage, add_login
 from app.http.middleware.stack import guarded
+from app.http.middleware.throttle import Throttle
 from app.http.routes import files, health, images, jobs, legacy, metrics, models, speech, transcribe
+from app.http.sessions import Sessions
 from app.http.uploads import FORM_BYTES
 from app.jobs.model import StorageFailed
 from app.studio import Service, Studio
@@ -26,6 +30,8 @@ log = logging.getLogger(__name__)
 HOUR = 3600.0
 LOOK_SECONDS = 1.0
 """How often deadlines are looked at."""
+FRESH_SECONDS = 0.5
+"""How often it is seen which tokens were made and revoked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +64,7 @@ def create_studio(studio: Studio, accounts: Accounts, add_page: Callable[[FastAP
             jobs.router,
             files.router,
         ),
+        accounts,
         chores,
         running,
     )
@@ -66,6 +73,10 @@ def create_studio(studio: Studio, accounts: Accounts, add_page: Callable[[FastAP
         from app.http.mcp import add_mcp
 
         running.append(add_mcp(app, studio))
+    # A proxy may ask us by another name than browsers know it by.
+    public = () if settings.public_url is None else (settings.public_url,)
+    sessions, throttle, login_page = Sessions(accounts, studio.signer, public), Throttle(), LoginPage()
+    add_login(app, sessions, throttle, login_page)
     # Last, because it takes every path that is left.
     page = add_page(app, studio)
     chores.append(page.clean_up)
@@ -73,9 +84,16 @@ def create_studio(studio: Studio, accounts: Accounts, add_page: Callable[[FastAP
         app,
         accounts=accounts,
         hosts=settings.trusted_hosts,
-        origins=settings.allowed_origins,
+        origins=(*settings.allowed_origins, *public),
         max_bytes=studio.max_upload_bytes + FORM_BYTES,
-        exempt=frozenset({"/health/live"}),
+        exempt=frozenset({"/health/live", LOGIN, LOGOUT}),
+        throttle=throttle,
+        sessions=sessions,
+        page=login_page,
+        links=FileLinks(studio.signer),
+        standings=studio.queue.standings,
+        proxies=settings.trusted_proxies,
+        public_url=settings.public_url,
         scripts=page.scripts,
     )
     return app
@@ -88,6 +106,7 @@ def create_transcriber(service: Service, accounts: Accounts, hosts: tuple[str, .
         "Carrot Studio transcription",
         "Speech to text in OpenAI's shape.",
         (health.router, speech.router, transcribe.router, models.router),
+        accounts,
         [],
         [],
     )
@@ -107,6 +126,7 @@ def _app(
     title: str,
     description: str,
     routers: tuple[APIRouter, ...],
+    accounts: Accounts,
     chores: Sequence[Callable[[], None]],
     running: Sequence[Callable[[], AbstractAsyncContextManager[None]]],
 ) -> FastAPI:
@@ -116,16 +136,18 @@ def _app(
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         service.start()
-        looking = asyncio.create_task(_look_after(service, chores))
+        # Two, because a slow disk that holds up the jobs must not hold up that a token is revoked.
+        tasks = [asyncio.create_task(_look_after(service, chores)), asyncio.create_task(_keep_fresh(accounts))]
         try:
             async with AsyncExitStack() as entered:
                 for part in running:
                     await entered.enter_async_context(part())
                 yield
         finally:
-            looking.cancel()
-            with suppress(asyncio.CancelledError):
-                await looking
+            for task in tasks:
+                task.cancel()
+                with suppress(asyncio.CancelledError):
+                    await task
             await run_blocking(service.close)
 
     app = FastAPI(
@@ -136,6 +158,12 @@ def _app(
     for router in routers:
         app.include_router(router)
     return app
+
+
+async def _keep_fresh(accounts: Accounts) -> None:
+    while True:
+        await run_blocking(accounts.refresh)
+        await asyncio.sleep(FRESH_SECONDS)
 
 
 async def _look_after(service: Service, chores: Sequence[Callable[[], None]]) -> None:

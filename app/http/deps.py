@@ -12,6 +12,7 @@ from fastapi import Depends, Header, Request
 from fastapi.responses import JSONResponse
 from starlette.types import Receive
 
+from app.accounts import Caller
 from app.concurrency import run_blocking
 from app.http.views import view_of
 from app.jobs.model import Interrupted, Job
@@ -39,6 +40,13 @@ def _account(request: Request) -> str:
     return account
 
 
+def base_url_of(request: Request) -> str:
+    """What the addresses in an answer start with; it ends with a slash. STUDIO_PUBLIC_URL where that is set, else the
+    address that was asked for."""
+    public: str | None = request.state.public_url
+    return str(request.base_url) if public is None else f"{public}/"
+
+
 def _key(idempotency_key: Annotated[str | None, Header(max_length=MAX_KEY_CHARS)] = None) -> str | None:
     if idempotency_key is not None and not (idempotency_key.isascii() and idempotency_key.isprintable()):
         raise InvalidRequest("Idempotency-Key", "Idempotency-Key must be printable ASCII, e.g. a UUID.")
@@ -47,6 +55,14 @@ def _key(idempotency_key: Annotated[str | None, Header(max_length=MAX_KEY_CHARS)
 
 ServiceDep = Annotated[Service, Depends(_service)]
 StudioDep = Annotated[Studio, Depends(_studio)]
+
+
+def _caller(request: Request) -> Caller:
+    caller: Caller = request.state.caller
+    return caller
+
+
+CallerDep = Annotated[Caller, Depends(_caller)]
 AccountDep = Annotated[str, Depends(_account)]
 
 
@@ -55,7 +71,7 @@ class Asked:
     """What a route that makes work was asked, beside its body."""
 
     request: Request
-    account: str
+    caller: Caller
     idempotency_key: str | None
     respond_async: bool
     """The client wants the job at once instead of its result (RFC 7240, section 4.1)."""
@@ -63,13 +79,17 @@ class Asked:
     """The JSON body as it came: what is in it and not in the route's model is told in the answer's `warnings`."""
 
     @property
+    def account(self) -> str:
+        return self.caller.account
+
+    @property
     def base_url(self) -> str:
-        return str(self.request.base_url)
+        return base_url_of(self.request)
 
 
 async def _asked(
     request: Request,
-    account: AccountDep,
+    caller: CallerDep,
     idempotency_key: Annotated[str | None, Depends(_key)],
     prefer: Annotated[
         str | None, Header(description="respond-async: answer 202 with the job at once (RFC 7240)")
@@ -80,7 +100,7 @@ async def _asked(
     if not request.headers.get("content-type", "").startswith("multipart/"):
         with suppress(ValueError):  # the route's own model refuses what is no JSON
             sent = await request.json()
-    return Asked(request, account, idempotency_key, "respond-async" in wishes, sent if isinstance(sent, dict) else {})
+    return Asked(request, caller, idempotency_key, "respond-async" in wishes, sent if isinstance(sent, dict) else {})
 
 
 AskedDep = Annotated[Asked, Depends(_asked)]

@@ -15,6 +15,7 @@ from pydantic import BaseModel, TypeAdapter
 from starlette.exceptions import HTTPException
 
 from app.jobs.model import JobError
+from app.jobs.quota import RateLimited, Standing
 from engines.errors import InvalidRequest, StudioError
 from engines.requests import refusal
 
@@ -62,7 +63,19 @@ def problem_of(error: StudioError) -> JSONResponse:
     """The answer for an engine's or the job layer's error."""
     told = JobError.of(error)
     headers = {} if told.retry_after is None else {"Retry-After": str(told.retry_after)}
+    if isinstance(error, RateLimited):
+        headers |= rate_headers([error.standing])
     return problem(told.status, told.type, told.message, told.field, headers)
+
+
+def rate_headers(standings: Sequence[Standing]) -> dict[str, str]:
+    """`RateLimit-Policy` and `RateLimit`, where there are limits."""
+    if not standings:
+        return {}
+    return {
+        "RateLimit-Policy": ", ".join(f'"{one.name}";q={one.limit};w={one.window}' for one in standings),
+        "RateLimit": ", ".join(f'"{one.name}";r={one.left};t={one.reset}' for one in standings),
+    }
 
 
 def install_error_handlers(app: FastAPI) -> None:

@@ -34,11 +34,12 @@ from starlette.routing import Route
 
 from app.about import version
 from app.concurrency import run_blocking
-from app.http.deps import MAX_KEY_CHARS
+from app.http.deps import MAX_KEY_CHARS, base_url_of
 from app.http.routes.files import convert
 from app.http.views import view_of
 from app.jobs.model import Job, JobError
 from app.jobs.queue import Submission
+from app.scopes import require_kind
 from app.studio import Studio
 from app.work.image import PicturesResult
 from app.work.presets import AvatarRequest, HeroRequest
@@ -125,6 +126,7 @@ class Tools:
 
     async def _make(self, context: Context, tool: str, arguments: dict[str, Any]) -> CallToolResult:
         kind, request_type, _ = KINDS[tool]
+        require_kind(_request(context).state.caller.scopes, kind)
         key = arguments.pop(RETRY_KEY, None)
         if key is not None and not (isinstance(key, str) and 0 < len(key) <= MAX_KEY_CHARS):
             raise InvalidRequest(
@@ -155,7 +157,7 @@ class Tools:
         return await self._answer(context, await act(job_id, _account(context)))
 
     async def _answer(self, context: Context, job: Job) -> CallToolResult:
-        base_url = str(_request(context).base_url)
+        base_url = base_url_of(_request(context))
         told = await run_blocking(lambda: json.loads(view_of(job, base_url).model_dump_json()))
         content: list[ContentBlock] = [TextContent(type="text", text=_summary(job, told))]
         if isinstance(job.result, PicturesResult):

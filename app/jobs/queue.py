@@ -33,6 +33,7 @@ from app.jobs.model import (
     Webhook,
     new_job_id,
 )
+from app.jobs.quota import Limits, Quota, Standing
 from app.jobs.states import Claim, Outcome, States
 from app.jobs.store.database import Database
 from app.jobs.store.jobs import JobRows
@@ -80,6 +81,7 @@ class Queue:
         deliverers: tuple[Deliverer, ...] = (),
         renamed: Mapping[str, str] | None = None,
         on_change: Callable[[Job], None] = lambda _: None,
+        limits: Limits | None = None,
         now: Callable[[], float] = time.time,
     ) -> None:
         """Takes up what an earlier process left: waiting jobs wait on, running ones are to be run again.
@@ -87,6 +89,7 @@ class Queue:
         `capacity`: most jobs of each device that wait or run; FETCH, whose jobs go on to their own device then, is one
         of them. `opener`: of addresses; none are taken without. `renamed`: accounts by their old names, whose jobs go
         with them. `on_change` is told of every change of state, after it is on disk; it must not wait.
+        `limits`: of each account and user.
         """
         self._kinds = {kind.name: kind for kind in kinds}
         self._rows = JobRows(self._kinds)
@@ -109,6 +112,11 @@ class Queue:
         for old, new in (renamed or {}).items():
             with database.write() as db:
                 self._rows.rename_account(db, old, new)
+        self._quota = Quota(limits or Limits(), now)
+        if limits is not None and (limits.per_day or limits.user_per_day):
+            # The whole table is read for it, once.
+            with database.read() as db:
+                self._quota.count(self._rows.made_since(db, self._quota.day_began))
         self._states.take_up()
 
     # -- what callers do
@@ -117,7 +125,8 @@ class Queue:
         """Acknowledge a job: it is safe on disk when this returns. It takes over `asked.inputs`.
 
         A repeated key returns the first job while that waits, runs or has a result, and starts it again after it
-        failed or was cancelled. Raises InvalidRequest, QueueFull, Draining, IdempotencyConflict, StorageFailed.
+        failed or was cancelled. Raises InvalidRequest, QueueFull, RateLimited, Draining, IdempotencyConflict,
+        StorageFailed.
         """
         try:
             return self._submit(asked)
@@ -151,9 +160,20 @@ class Queue:
         )
         self._states.save_unsaved()
         capacity = self._capacity[device]
-        job = self._states.accept(job, asked.idempotency_key, digest, asked.inputs, capacity=capacity)
+        job = self._states.accept(
+            job,
+            asked.idempotency_key,
+            digest,
+            asked.inputs,
+            capacity=capacity,
+            admit=lambda: self._quota.take(asked.account, asked.user),
+        )
         self._call_workers()
         return self._live.get(job.id) or job
+
+    def standings(self, account: str) -> list[Standing]:
+        """What is left of the account's limits. Does not wait."""
+        return self._quota.standings(account)
 
     def _is_to_be_fetched(self, kind: AnyKind, request: BaseModel, asked: Submission) -> bool:
         """Whether the job's file is still at an address. Raises InvalidRequest for one that is not to be opened."""
@@ -170,7 +190,7 @@ class Queue:
 
     async def get(self, job_id: str, account: str) -> Job:
         """The job as it is now. Raises JobNotFound, also when it is somebody else's."""
-        job = self._live.get(job_id) or await run_blocking(self._read, job_id)
+        job = await self._find(job_id)
         if job is None or job.account != account:
             raise JobNotFound(job_id)
         return job
@@ -232,15 +252,16 @@ class Queue:
 
         return await run_blocking(read)
 
-    async def file(self, file_id: str, account: str) -> tuple[JobFile, Path]:
-        """A result's file and where it lies. Raises FileNotFound, also when it is somebody else's."""
-        try:
-            job = await self.get(file_id.rpartition("-")[0], account)
-        except JobNotFound as error:
-            raise FileNotFound(file_id) from error
-        for file in job.files:
-            if file.id == file_id:
-                return file, self._files.path(file.sha256)
+    async def file(self, file_id: str, account: str | None) -> tuple[JobFile, Path]:
+        """A result's file and where it lies. Raises FileNotFound, also when it is somebody else's than the account's.
+
+        `account` None: for somebody who was given this one file, whosever it is.
+        """
+        job = await self._find(file_id.rpartition("-")[0])
+        if job is not None and account in (None, job.account):
+            for file in job.files:
+                if file.id == file_id:
+                    return file, self._files.path(file.sha256)
         raise FileNotFound(file_id)
 
     async def content(self, file: JobFile) -> bytes:
@@ -359,6 +380,9 @@ class Queue:
                 return deleted
 
     # -- reading
+
+    async def _find(self, job_id: str) -> Job | None:
+        return self._live.get(job_id) or await run_blocking(self._read, job_id)
 
     def _read(self, job_id: str) -> Job | None:
         with self._database.read() as db:

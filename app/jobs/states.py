@@ -81,11 +81,20 @@ class States:
         self._unsaved: dict[str, tuple[Job, JobState, Outcome]] = {}
         """Ends that could not be stored. The jobs seem to go on until the disk takes them."""
 
-    def accept(self, job: Job, key: str | None, digest: str, inputs: Mapping[str, Received], *, capacity: int) -> Job:
+    def accept(
+        self,
+        job: Job,
+        key: str | None,
+        digest: str,
+        inputs: Mapping[str, Received],
+        *,
+        capacity: int,
+        admit: Callable[[], None] = lambda: None,
+    ) -> Job:
         """Put a job into the queue with its inputs, or return the one that has its key; see Queue.submit.
 
-        `digest`: of its request. `capacity`: most jobs of its device. Raises QueueFull, IdempotencyConflict,
-        StorageFailed.
+        `digest`: of its request. `capacity`: most jobs of its device. `admit` is called for what makes work, and may
+        raise; a repeated key that finds its job costs nothing. Raises QueueFull, IdempotencyConflict, StorageFailed.
         """
         with self._database.exclusive(), self._undone_if_it_fails(inputs.values()):
             with self._database.write() as db:
@@ -100,6 +109,7 @@ class States:
                 if self._rows.unfinished_of(db, job.device) >= capacity:
                     waiting = self._live.count(job.device, JobState.QUEUED)
                     raise QueueFull(f"{waiting} {job.device} jobs are waiting already. Try again in a moment.")
+                admit()
                 if earlier is None:
                     job = self._rows.add(db, job, key, digest)
                     change_id = self._rows.note(db, job, job.created_at)

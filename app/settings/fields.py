@@ -9,8 +9,10 @@ from __future__ import annotations
 import ipaddress
 import os
 from collections.abc import Mapping
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -47,7 +49,16 @@ Secrets = Annotated[
     NoDecode,
     BeforeValidator(values.split_words),
 ]
-Origins = Annotated[tuple[Annotated[str, AfterValidator(values.origin)], ...], NoDecode, BeforeValidator(values.split)]
+Origin = Annotated[str, AfterValidator(values.origin)]
+Origins = Annotated[tuple[Origin, ...], NoDecode, BeforeValidator(values.split)]
+Networks = Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode, BeforeValidator(values.split)]
+
+
+Limit = Annotated[int, Field(ge=0, le=1_000_000)]
+
+
+def _no_limit() -> Any:
+    return Field(default=0, description="a whole number from 0 (no limit) to 1000000", examples=[60])
 
 
 class _Common(BaseSettings):
@@ -100,7 +111,13 @@ class _Common(BaseSettings):
         return frozenset(entry.get_secret_value() for entry in self.api_tokens)
 
 
-class Settings(_Common):
+class DataSettings(_Common):
+    """What a command needs that looks into the data folder and serves nothing."""
+
+    data_dir: Folder = Field(default=Path("data"), description="a folder", examples=["data"])
+
+
+class Settings(DataSettings):
     """The studio's settings. Frozen; made by `load`, or by a test with keyword arguments."""
 
     host: Host = Field(default="127.0.0.1", description="an address of this machine", examples=["127.0.0.1"])
@@ -125,7 +142,6 @@ class Settings(_Common):
         description="the id of a Firebase project: 6 to 30 lower-case letters, digits and hyphens",
         examples=["my-social-app"],
     )
-    data_dir: Folder = Field(default=Path("data"), description="a folder", examples=["data"])
     models_dir: Folder = Field(
         default_factory=lambda data: data["data_dir"] / "models", description="a folder", examples=["data/models"]
     )
@@ -144,8 +160,22 @@ class Settings(_Common):
         description="web origins without a path, separated by commas",
         examples=["https://app.example.com"],
     )
+    public_url: Origin | None = Field(
+        default=None,
+        description="the http or https address under which browsers reach the studio, without a path",
+        examples=["https://studio.example.com"],
+    )
+    trusted_proxies: Networks = Field(
+        default=(),
+        description="addresses or networks of proxies, separated by commas",
+        examples=["127.0.0.1, 10.0.0.0/8"],
+    )
     max_queue: int = Field(default=32, ge=1, le=10_000, description="a whole number from 1 to 10000", examples=[32])
     mcp: bool = Field(default=False, description="1 or 0", examples=[1])
+    rate_per_minute: Limit = _no_limit()
+    daily_jobs: Limit = _no_limit()
+    user_rate_per_minute: Limit = _no_limit()
+    user_daily_jobs: Limit = _no_limit()
     job_retention_days: int = Field(
         default=30, ge=0, le=36_500, description="a whole number from 0 (keep for ever) to 36500", examples=[30]
     )
@@ -166,7 +196,7 @@ class Settings(_Common):
 
     @model_validator(mode="after")
     def _safe_together(self) -> Settings:
-        if not self.api_tokens:
+        if not self.api_tokens and not values.has_tokens(self.data_dir):
             _refuse_open_door(self.host)
         if self.speech == "cloud-run" and self.transcription_service_url is None:
             raise ValueError(
@@ -177,8 +207,10 @@ class Settings(_Common):
 
     @property
     def trusted_hosts(self) -> tuple[str, ...]:
-        """Which Host headers are answered: this machine's own names, the bound address, and the allowed hosts."""
-        return _trusted(self.host, self.allowed_hosts)
+        """Which Host headers are answered: this machine's own names, the bound address, the allowed hosts, and that of
+        the public address."""
+        public = urlsplit(self.public_url or "").hostname
+        return _trusted(self.host, (*self.allowed_hosts, *filter(None, [public])))
 
 
 class TranscriberSettings(_Common):
@@ -221,6 +253,11 @@ def load(flags: Mapping[str, str], env_file: Path | None = None) -> Settings:
     return load_settings(Settings, flags, env_file, known=(Settings, TranscriberSettings))
 
 
+def load_data(env_file: Path | None = None) -> DataSettings:
+    """Where the data is, also where the studio would not start, or SettingsRefused."""
+    return load_settings(DataSettings, {}, env_file, known=(Settings, TranscriberSettings))
+
+
 def load_transcriber(flags: Mapping[str, str], env_file: Path | None = None) -> TranscriberSettings:
     """The speech service's settings, or SettingsRefused."""
     return load_settings(TranscriberSettings, flags, env_file, known=(Settings, TranscriberSettings))
@@ -242,7 +279,8 @@ def _refuse_open_door(host: str) -> None:
     if not is_loopback(host):
         raise ValueError(
             f"STUDIO_HOST={host} (or --host) can be reached by other machines, so it needs STUDIO_API_TOKENS: set that "
-            f"to a token of at least {MIN_TOKEN_LENGTH} characters, or listen on 127.0.0.1 and use an SSH tunnel"
+            f"to a token of at least {MIN_TOKEN_LENGTH} characters, or make one with python3 launch.py token create "
+            "NAME, or listen on 127.0.0.1 and use an SSH tunnel"
         )
 
 

@@ -15,6 +15,7 @@ from pydantic import SecretStr
 from pydantic_core import PydanticCustomError
 
 from app.accounts import Accounts
+from app.tokens import Tokens, TokensUnusable
 from engines.weights.names import is_hub_id
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -81,6 +82,14 @@ def tokens(value: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
     except ValueError as unusable:
         raise PydanticCustomError("detail", "{why}", {"why": str(unusable)}) from None
     return value
+
+
+def has_tokens(data_dir: Path) -> bool:
+    """Whether `launch.py token` has ever made one. Raises ValueError if that cannot be read: nothing is known then."""
+    try:
+        return bool(Tokens(data_dir).all())
+    except TokensUnusable as problem:
+        raise ValueError(str(problem)) from None
 
 
 def origin(value: str) -> str:

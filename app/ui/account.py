@@ -1,11 +1,19 @@
-"""Whose request is this?"""
+"""Whose request is this, and may they?"""
 
 from __future__ import annotations
 
 import gradio as gr
+
+from app.scopes import require_kind
 
 
 def account_of(request: gr.Request) -> str:
     """The account that the auth middleware put on the HTTP request behind this event."""
     account: str = request.request.state.account
     return account
+
+
+def account_for(request: gr.Request, kind: str) -> str:
+    """The account, to make a job of this kind. Raises Forbidden where its token has not the scope for that."""
+    require_kind(request.request.state.caller.scopes, kind)
+    return account_of(request)

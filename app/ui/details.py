@@ -9,6 +9,7 @@ from typing import Any
 import gradio as gr
 
 from app.concurrency import run_blocking
+from app.http.deps import base_url_of
 from app.http.views import urls_of
 from app.jobs.model import Job
 from app.studio import Studio
@@ -30,7 +31,7 @@ def details(job: Job, request: gr.Request) -> Details:
         "progress": asdict(job.progress),
         "error": None if error is None else {"type": error.type, "message": error.message, "field": error.field},
         "warnings": [asdict(warning) for warning in job.warnings],
-        **urls_of(job.id, str(request.request.base_url)),
+        **urls_of(job.id, base_url_of(request.request)),
     }
     return common | (_speech_details(job) if job.kind == "transcription" else _image_details(job))
 

@@ -24,7 +24,7 @@ from app.jobs.model import Job
 from app.jobs.queue import Submission
 from app.presets import ASPECTS, KINDS
 from app.studio import Studio
-from app.ui.account import account_of
+from app.ui.account import account_for, account_of
 from app.ui.details import Details, Files, data_uris, details, file_values, words
 from app.ui.work import FRAME_SECONDS
 from app.work.presets import AvatarRequest, HeroRequest
@@ -128,7 +128,7 @@ def _add_work(
 
     async def call(*given: Any) -> AsyncIterator[tuple[Any, ...]]:
         *values, request = given
-        account = account_of(request)
+        account = account_for(request, endpoint.kind)
         sent = dict(zip(endpoint.parameters, values, strict=True))
         submitted = await run_blocking(_submit, studio, endpoint, sent, account)
         async for job in studio.queue.watch(submitted.id, account):

@@ -10,9 +10,12 @@ from pathlib import Path
 import gradio as gr
 
 from app.concurrency import run_blocking
+from app.http.login import LOGOUT
+from app.http.sessions import COOKIE
 from app.jobs.store.outbox import Backlog
 from app.jobs.worker import WorkerState, WorkerStatus
 from app.studio import Studio
+from app.ui.account import account_of
 from app.ui.work import QUIET
 
 LOGO = Path(__file__).parent / "static" / "carrot.svg"
@@ -28,6 +31,7 @@ def header(studio: Studio) -> None:
     with gr.Row(elem_id="header"):
         gr.HTML(f'<div class="brand">{LOGO.read_text()}<h1>Carrot Studio</h1></div>', elem_id="brand")
         lights = gr.HTML(lights_html(studio, studio.status()), elem_id="lights")
+        account = gr.HTML("", elem_id="account", visible=False)
 
     async def watch() -> AsyncIterator[str]:
         shown = ""
@@ -42,7 +46,20 @@ def header(studio: Studio) -> None:
                 return
             await asyncio.sleep(LOOK_SECONDS)
 
+    def who(request: gr.Request) -> gr.HTML:
+        logged_in = COOKIE in request.cookies
+        return gr.HTML(account_html(account_of(request)), visible=True) if logged_in else gr.HTML(visible=False)
+
     gr.on([gr.context.Context.root_block.load], watch, None, lights, **QUIET)
+    gr.on([gr.context.Context.root_block.load], who, None, account, **QUIET)
+
+
+def account_html(account: str) -> str:
+    """Who has logged in, and the way out."""
+    return (
+        f'<form class="account" method="post" action="{LOGOUT}"><span>{html.escape(account)}</span>'
+        "<button>Log out</button></form>"
+    )
 
 
 def lights_html(studio: Studio, workers: list[WorkerStatus], backlogs: Sequence[Backlog] = ()) -> str:

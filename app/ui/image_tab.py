@@ -50,6 +50,7 @@ def wire(tab: ImageTab, studio: Studio) -> None:
         return job, {form.fields["seed"]: str(seed), form.drawn: str(seed)}
 
     work = Work(
+        form.kind,
         tab.controls,
         view.status,
         submit,

@@ -104,6 +104,7 @@ def _wire(tab: TranscribeTab, studio: Studio) -> None:
         return await shown_transcript(view, studio, job)
 
     work = Work(
+        "transcription",
         tab.controls,
         view.status,
         submit,

@@ -13,7 +13,7 @@ from app.concurrency import run_blocking
 from app.jobs.live import JobEvent
 from app.jobs.model import Job, JobNotFound, JobState
 from app.jobs.queue import Queue
-from app.ui.account import account_of
+from app.ui.account import account_for, account_of
 from app.ui.progress import ended_html, progress_html
 from engines.events import Preview, SegmentHeard
 
@@ -50,6 +50,7 @@ class Controls:
 class Work:
     """What a tab does with a job."""
 
+    kind: str
     controls: Controls
     status: gr.HTML
     submit: Callable[[Values, str], tuple[Job, Updates]]
@@ -88,7 +89,7 @@ def wire_work(
     buttons = work.controls
 
     async def start(values: Values, request: gr.Request) -> AsyncIterator[Updates]:
-        account = account_of(request)
+        account = account_for(request, work.kind)
         job, updates = await run_blocking(work.submit, values, account)
         yield {**updates, buttons.running: job.id}
         async for updates in _follow(work, queue, job.id, account, at_end={}):

@@ -35,6 +35,11 @@ def bare_name(token: str) -> str:
     return f"token-{hashlib.sha256(token.encode()).hexdigest()[:12]}"
 
 
+def account_of(known: Accounts, token: str) -> str | None:
+    caller = known.find(token.encode())
+    return None if caller is None else caller.account
+
+
 def who(url: str, token: str | None) -> httpx.Response:
     return httpx.get(f"{url}/who", headers={} if token is None else {"Authorization": f"Bearer {token}"})
 
@@ -67,7 +72,8 @@ def test_a_removed_token_is_refused_and_never_the_local_account() -> None:
 
 def test_without_tokens_all_work_is_local() -> None:
     known = accounts("")
-    assert known.names == {"local"}
+    assert known.open
+    assert known.entry_names == set()
     assert known.renamed == {}
     for url in door(known):
         for token in (None, OLD):
@@ -76,14 +82,14 @@ def test_without_tokens_all_work_is_local() -> None:
 
 def test_jobs_of_a_token_that_got_a_name_can_be_found_again() -> None:
     known = accounts(f"web={OLD},web={NEW},{BARE},studio-2={PADDED}")
-    assert known.names == {"web", bare_name(BARE), "studio-2"}
+    assert known.entry_names == {"web", bare_name(BARE), "studio-2"}
     assert known.renamed == {bare_name(OLD): "web", bare_name(NEW): "web", bare_name(PADDED): "studio-2"}
 
 
 @pytest.mark.parametrize("token", [PADDED, "abcdefghijklmnopqr==", "a=================", BARE, "x" * 400])
 def test_padding_of_a_bare_token_is_no_name(token: str) -> None:
     known = accounts(token)
-    assert known.find(token.encode()) == bare_name(token)
+    assert account_of(known, token) == bare_name(token)
     assert known.renamed == {}
 
 
@@ -91,8 +97,8 @@ def test_padding_of_a_bare_token_is_no_name(token: str) -> None:
 @pytest.mark.parametrize("token", [NEW, PADDED, "with=an=equals=sign", "=starts-with-equals"])
 def test_the_first_equals_sign_ends_a_name(name: str, token: str) -> None:
     known = accounts(f"{name}={token}")
-    assert known.find(token.encode()) == name
-    assert known.find(f"{name}={token}".encode()) is None
+    assert account_of(known, token) == name
+    assert account_of(known, f"{name}={token}") is None
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
+from ipaddress import IPv4Network
 from pathlib import Path
 
 import pytest
@@ -102,6 +103,14 @@ def test_the_vosk_model_has_two_names(monkeypatch: pytest.MonkeyPatch, tmp_path:
         ("STUDIO_ALLOWED_HOSTS", "http://a.b", "STUDIO_ALLOWED_HOSTS=http://a.b: must be host names"),
         ("STUDIO_WEBHOOK_HOSTS", "a.b/path", "STUDIO_WEBHOOK_HOSTS=a.b/path: must be host names that webhooks"),
         ("STUDIO_WEBHOOK_HOSTS", "http://a.b/path", "STUDIO_WEBHOOK_HOSTS=http://a.b/path: must be host names"),
+        (
+            "STUDIO_PUBLIC_URL",
+            "https://a.b/path",
+            "STUDIO_PUBLIC_URL=https://a.b/path: must be the http or https address",
+        ),
+        ("STUDIO_TRUSTED_PROXIES", "10.0.0.1/33", "STUDIO_TRUSTED_PROXIES=10.0.0.1/33: must be addresses or networks"),
+        ("STUDIO_TRUSTED_PROXIES", "nginx", "STUDIO_TRUSTED_PROXIES=nginx: must be addresses or networks"),
+        ("STUDIO_DAILY_JOBS", "-1", "STUDIO_DAILY_JOBS=-1: must be a whole number from 0 (no limit) to 1000000"),
         ("STUDIO_MAX_QUEUE", "0", "STUDIO_MAX_QUEUE=0: must be a whole number from 1 to 10000"),
         ("STUDIO_MAX_UPLOAD_MB", "1.5", "STUDIO_MAX_UPLOAD_MB=1.5: must be a whole number"),
         ("STUDIO_DRAIN_SECONDS", "-1", "STUDIO_DRAIN_SECONDS=-1: must be a whole number"),
@@ -263,4 +272,6 @@ def test_the_example_file_names_every_variable_and_works(tmp_path: Path) -> None
         webhook_hosts=("app.example.com",),
         firebase_project_id="my-social-app",
         speech_workers=2,
+        public_url="https://studio.example.com",
+        trusted_proxies=(IPv4Network("127.0.0.1/32"),),
     ).model_dump(exclude={"vosk_model", "presets_dir", "allowed_hosts"})

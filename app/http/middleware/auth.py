@@ -7,13 +7,17 @@ import binascii
 import math
 
 from starlette.datastructures import Headers
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app.accounts import Accounts
-from app.http.errors import problem
+from app.accounts import Accounts, Caller
+from app.http.errors import problem, problem_of
+from app.http.links import FileLinks, LinkRefused
+from app.http.login import LoginPage, wants_page
 from app.http.middleware.throttle import Throttle
 from app.http.middleware.unread import answer_unread
+from app.http.sessions import Sessions
+from app.scopes import Forbidden, require_path
 
 POLICY_VIOLATION = 1008
 """The WebSocket close code for a caller without permission."""
@@ -23,34 +27,83 @@ class BearerAuth:
     """ASGI middleware that wants a token of one of `accounts` as `Authorization: Bearer ...` on every path that is not
     `exempt`.
 
-    A browser cannot send that by itself, so the token is also taken as the password of HTTP Basic (any user name),
-    which browsers ask for. Sets `request.state.account` to the caller's account, to which what it makes belongs; None
-    where an exempt path was asked for without a right token.
+    A browser cannot send that by itself: a person who opens a page is shown one to log in, and `sessions` know the
+    browser from then on. The token is also taken as the password of HTTP Basic (any user name).
+
+    Sets `request.state.account` to the caller's account, to which what it makes belongs, and `request.state.caller` to
+    all that is known of the caller; both are None where an exempt path was asked for without a right token, and where
+    a file was asked for by a link of `links`. A path that needs a scope which the token has not is answered 403.
 
     Who shows too many wrong tokens is answered 429 for a while. A right one is let in even then: many callers may share
     an address (a proxy's, a tunnel's) with the one who guesses, and guessing does not find 16 random characters.
     """
 
-    def __init__(self, app: ASGIApp, *, accounts: Accounts, exempt: frozenset[str]) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        accounts: Accounts,
+        exempt: frozenset[str],
+        throttle: Throttle | None = None,
+        sessions: Sessions | None = None,
+        page: LoginPage | None = None,
+        links: FileLinks | None = None,
+    ) -> None:
+        """Without `sessions` and `page` no browser is logged in; without `links` no file is had without a token."""
         self._app = app
         self._accounts = accounts
         self._exempt = exempt
-        self._throttle = Throttle()
+        self._throttle = throttle or Throttle()
+        self._sessions = sessions
+        self._page = page
+        self._links = links
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
-        token = _token(Headers(scope=scope).get("authorization", ""))
-        account = self._accounts.find(token)
-        if account is None and scope["path"] not in self._exempt:
+        headers, method = Headers(scope=scope), scope.get("method", "WEBSOCKET")
+        try:
+            if self._links and method in ("GET", "HEAD") and self._links.opens(scope["path"], scope["query_string"]):
+                # Whoever calls: a browser that is logged in as somebody else may show the picture too.
+                await self._app(_known(scope, None), receive, send)
+                return
+        except LinkRefused as refused:
+            await _refuse(problem_of(refused), scope, receive, send)
+            return
+        token = _token(headers.get("authorization", ""))
+        caller = self._accounts.find(token)
+        if caller is None and token is None and self._sessions is not None:
+            caller = self._sessions.find(headers)
+            if caller is not None and not self._sessions.is_own_page(headers, method):
+                await _refuse(_not_our_page(), scope, receive, send)
+                return
+        if caller is None and scope["path"] not in self._exempt:
             # Who shows none guesses nothing: a browser does so before it asks its user.
             wait = 0.0 if token is None else self._throttle.failed(scope["client"][0] if scope.get("client") else "")
-            await _refuse(wait, scope, receive, send)
+            await _refuse(self._question(wait, headers, scope, method), scope, receive, send)
             return
-        # The server may share one state dict among all requests of the app: never write into that one.
-        scope["state"] = {**scope.get("state", {}), "account": account}
-        await self._app(scope, receive, send)
+        if caller is not None:
+            try:
+                require_path(caller.scopes, scope["path"])
+            except Forbidden as error:
+                await _refuse(problem_of(error), scope, receive, send)
+                return
+        await self._app(_known(scope, caller), receive, send)
+
+    def _question(self, wait: float, headers: Headers, scope: Scope, method: str) -> Response:
+        """The answer to who shows no right token."""
+        if self._page is not None and wants_page(headers, method):
+            query = scope["query_string"].decode("latin-1")
+            return self._page.answer(f"{scope['path']}?{query}" if query else scope["path"], wait=wait)
+        return _too_many(wait) if wait else _unauthorized(may_ask=headers.get("sec-fetch-mode", "navigate"))
+
+
+def _known(scope: Scope, caller: Caller | None) -> Scope:
+    """The request with its caller."""
+    # The server may share one state dict among all requests of the app: never write into that one.
+    state = {**scope.get("state", {}), "caller": caller, "account": None if caller is None else caller.account}
+    return {**scope, "state": state}
 
 
 def _token(authorization: str) -> bytes | None:
@@ -66,20 +119,32 @@ def _token(authorization: str) -> bytes | None:
     return None
 
 
-async def _refuse(wait: float, scope: Scope, receive: Receive, send: Send) -> None:
+async def _refuse(answer: Response, scope: Scope, receive: Receive, send: Send) -> None:
     if scope["type"] == "websocket":
         await send({"type": "websocket.close", "code": POLICY_VIOLATION})
         return
-    await answer_unread(_too_many(wait) if wait else _unauthorized(), scope, receive, send)
+    await answer_unread(answer, scope, receive, send)
 
 
-def _unauthorized() -> JSONResponse:
+def _unauthorized(may_ask: str) -> JSONResponse:
+    # Offered Basic, a browser would ask its user in the middle of a page whose log-in has ended.
+    basic = 'Basic realm="Carrot Studio: token as password", ' if may_ask == "navigate" else ""
     return problem(
         401,
         "unauthorized",
-        "This server wants a token: send the header Authorization: Bearer TOKEN with one of STUDIO_API_TOKENS.",
+        "This server wants a token: send the header Authorization: Bearer TOKEN with one that is good here. Whoever "
+        "runs the studio makes one with python3 launch.py token create NAME.",
         "Authorization",
-        {"WWW-Authenticate": 'Basic realm="Carrot Studio: token as password", Bearer'},
+        {"WWW-Authenticate": f"{basic}Bearer"},
+    )
+
+
+def _not_our_page() -> JSONResponse:
+    return problem(
+        403,
+        "forbidden",
+        "A log-in is good for the studio's own pages. Programs send the header Authorization: Bearer TOKEN.",
+        "Origin",
     )
 
 

@@ -52,7 +52,7 @@ class SiteGuard:
             return None
         cross = headers.get("sec-fetch-site") == "cross-site" and method not in SAFE_METHODS
         # A preflight is CORS's to answer, and does nothing else.
-        foreign = origin is not None and method != "OPTIONS" and not _is_same_address(origin, address)
+        foreign = origin is not None and method != "OPTIONS" and not is_same_address(origin, address)
         if cross or foreign:
             shown = (origin or "")[:100]
             return _error("Origin", f"Pages of {shown!r} may not call this server. Add it to STUDIO_ALLOWED_ORIGINS.")
@@ -65,8 +65,9 @@ def _host_name(host: str) -> str:
     return name if separator and port.isdigit() and not name.endswith(":") else host.lower()
 
 
-def _is_same_address(origin: str, host: str) -> bool:
-    """Whether both name one host and port. Schemes may differ: before a TLS proxy only the browser speaks https."""
+def is_same_address(origin: str, host: str) -> bool:
+    """Whether an Origin and a Host header name one host and port. Schemes may differ: before a TLS proxy only the
+    browser speaks https."""
     try:
         page = urlsplit(origin)
         default = DEFAULT_PORTS[page.scheme]

@@ -5,12 +5,12 @@ from __future__ import annotations
 from io import BytesIO
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Header, Query, Response
+from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.responses import FileResponse
 from PIL import Image
 
 from app.concurrency import run_blocking
-from app.http.deps import AccountDep, ServiceDep
+from app.http.deps import ServiceDep
 from app.http.errors import ERRORS
 from engines.errors import InvalidRequest
 
@@ -33,14 +33,16 @@ SAVE_OPTIONS: dict[str, dict[str, Any]] = {
 async def read_file(
     file_id: str,
     service: ServiceDep,
-    account: AccountDep,
+    request: Request,
     picture_format: Annotated[PictureFormat | None, Query(alias="format")] = None,
     width: Annotated[int | None, Query(alias="w", ge=16, le=4096)] = None,
     if_none_match: Annotated[str | None, Header()] = None,
     disposition: Annotated[Literal["inline", "attachment"], Query()] = "inline",
 ) -> Response:
-    """A result's bytes; pictures also in another `format` and scaled down to width `w` in pixels."""
-    file, path = await service.queue.file(file_id, account)
+    """A result's bytes; pictures also in another `format` and scaled down to width `w` in pixels.
+
+    Needs a token of the account that has the file, or a link as `response_format` url gives it."""
+    file, path = await service.queue.file(file_id, request.state.account)
     etag = f'"{file.sha256[:32]}-{picture_format or ""}-{width or ""}"'
     headers = {
         "ETag": etag,

@@ -24,6 +24,7 @@ from app.http.image_events import (
     OutputFormat,
     in_format,
 )
+from app.http.links import FileLinks
 from app.http.stream import EventStream, described
 from app.http.uploads import receive_upload
 from app.jobs.model import Job, JobFailed, Received
@@ -139,7 +140,7 @@ class ImagesAnswer(BaseModel):
     responses=described(GenerationPartial, GenerationCompleted),
 )
 async def generate_images(body: ImageGeneration, studio: StudioDep, asked: AskedDep) -> Any:
-    """OpenAI's image generation. `response_format` url gives links to `/files/{id}` on this host.
+    """OpenAI's image generation. `response_format` url gives links that anybody may open, for an hour.
 
     With `stream` the answer is events: previews as far as `partial_images` asks for them, then each picture.
     """
@@ -231,16 +232,16 @@ async def _answered(body: ImageGeneration, studio: Studio, asked: Asked, job: Jo
     as_bytes = body.response_format == "b64_json"
     pngs = [await studio.queue.content(file) if as_bytes else b"" for file in job.files]
     # Not on the event loop, and not through FastAPI's own encoder, which would go through the base64 twice more.
-    return await run_blocking(_answer, job, body, asked.base_url, pngs)
+    return await run_blocking(_answer, job, body, asked.base_url, FileLinks(studio.signer), pngs)
 
 
-def _answer(job: Job, body: ImageGeneration, base_url: str, pngs: list[bytes]) -> Response:
+def _answer(job: Job, body: ImageGeneration, base_url: str, links: FileLinks, pngs: list[bytes]) -> Response:
     result = job.result
     assert isinstance(result, PicturesResult)
     data = []
     for picture, png in zip(result.images, pngs, strict=True):
         if body.response_format == "url":
-            url = f"{base_url}files/{picture.file_id}?format={body.output_format}"
+            url = links.link(base_url, picture.file_id, body.output_format)
             data.append(ImageData(seed=picture.seed, url=url))
         else:
             data.append(ImageData(seed=picture.seed, b64_json=in_format(png, body.output_format)))

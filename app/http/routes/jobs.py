@@ -14,13 +14,14 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 
 from app.concurrency import run_blocking
-from app.http.deps import AccountDep, Asked, AskedDep, ServiceDep, StudioDep, accepted, submit
+from app.http.deps import AccountDep, Asked, AskedDep, ServiceDep, StudioDep, accepted, base_url_of, submit
 from app.http.errors import ERRORS, ERRORS_OF_STREAM
 from app.http.uploads import receive_upload
 from app.http.views import AnyJob, AnyResult, JobView, view_of
 from app.jobs.live import JobEvent
 from app.jobs.model import Interrupted, Job, JobState, Priority, Received, StorageFailed, Webhook
 from app.jobs.queue import Submission
+from app.scopes import require_kind
 from app.studio import Studio
 from app.work.image import PlainKind, PlainRequest
 from app.work.presets import AvatarKind, AvatarRequest, HeroRequest
@@ -167,6 +168,7 @@ async def _made(
     sent: dict[str, Any],
     inputs: dict[str, Received],
 ) -> JSONResponse:
+    require_kind(asked.caller.scopes, body.kind)
     request: JobRequest = body.request
     if isinstance(request, TranscriptionRequest) and "audio" in inputs and not request.filename:
         request = request.model_copy(update={"filename": inputs["audio"].filename})
@@ -208,14 +210,14 @@ JobDep = Annotated[Job, Depends(_job)]
 @router.get("/jobs/{job_id}", response_model=AnyJob)
 def read_job(job: JobDep, request: Request) -> JobView[Any, Any, Any]:
     """State, progress and, once there, the result. 404 for an unknown id or somebody else's job."""
-    return view_of(job, str(request.base_url))
+    return view_of(job, base_url_of(request))
 
 
 @router.get("/jobs/{job_id}/result", response_model=AnyResult, responses={202: {"model": AnyJob}})
 def read_result(job: JobDep, request: Request) -> Any:
     """The result alone. 202 with the job while it waits or runs; its error if it has none."""
     if not job.final:
-        body = view_of(job, str(request.base_url)).model_dump(mode="json")
+        body = view_of(job, base_url_of(request)).model_dump(mode="json")
         return JSONResponse(body, status_code=202, headers={"Retry-After": "1"})
     return job.succeeded().result
 
@@ -223,7 +225,7 @@ def read_result(job: JobDep, request: Request) -> Any:
 @router.delete("/jobs/{job_id}", status_code=202, response_model=AnyJob)
 async def cancel_job(job_id: str, service: ServiceDep, account: AccountDep, request: Request) -> JobView[Any, Any, Any]:
     """Cancel: at once while queued, within one step while running; a finished job stays as it is."""
-    return view_of(await service.queue.cancel(job_id, account), str(request.base_url))
+    return view_of(await service.queue.cancel(job_id, account), base_url_of(request))
 
 
 def _after(job: JobDep, last_event_id: Annotated[str | None, Header()] = None) -> tuple[int, int]:
@@ -246,7 +248,7 @@ async def job_events(
     Each has an id; a client that comes back with it as `Last-Event-ID` gets what it missed and nothing twice. After
     `completed` that answers 204.
     """
-    base_url = str(request.base_url)
+    base_url = base_url_of(request)
     try:
         async for event in service.queue.events(job.id, job.account, after):
             yield await _sent(event, base_url)

@@ -95,6 +95,11 @@ class JobRows:
         ).fetchone()
         return int(row[0])
 
+    def made_since(self, db: sqlite3.Connection, then: float) -> list[tuple[str, str, int]]:
+        """Account, user and how many jobs they have sent since `then`."""
+        rows = db.execute("SELECT account, user, count(*) FROM jobs WHERE created_at >= ? GROUP BY 1, 2", (then,))
+        return [(row[0], row[1], row[2]) for row in rows]
+
     # -- writing
 
     def add(self, db: sqlite3.Connection, job: Job, key: str | None, request_hash: str) -> Job:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from app.accounts import Accounts
 from app.cli.serve import welcome
 from app.settings.fields import Settings
 
@@ -9,7 +10,7 @@ ENGINES = ["Images   sketch on cpu (no CUDA GPU here)", "Speech   demo (built in
 
 
 def test_the_block_tells_page_engines_tunnel_and_how_to_stop() -> None:
-    assert welcome(Settings(port=7861), ENGINES).splitlines()[1:] == [
+    assert welcome(Settings(port=7861), Accounts(), ENGINES).splitlines()[1:] == [
         "  Page     http://localhost:7861   (for programs: http://localhost:7861/docs and http://localhost:7861/?view=api)",
         "  Images   sketch on cpu (no CUDA GPU here)",
         "  Speech   demo (built in)",
@@ -21,13 +22,13 @@ def test_the_block_tells_page_engines_tunnel_and_how_to_stop() -> None:
 
 def test_the_block_tells_who_else_gets_in() -> None:
     settings = Settings.model_validate({"host": "0.0.0.0", "api_tokens": "a-token-that-is-long-enough"})
-    block = welcome(settings, ENGINES)
+    block = welcome(settings, Accounts(settings.tokens), ENGINES)
     assert "Access   every machine that reaches 0.0.0.0:7860, with a token from STUDIO_API_TOKENS" in block
     assert "a-token" not in block
 
 
 def test_the_address_in_the_block_is_one_that_opens() -> None:
     settings = Settings.model_validate({"host": "fd00::1", "api_tokens": "a-token-that-is-long-enough"})
-    block = welcome(settings, ENGINES)
+    block = welcome(settings, Accounts(settings.tokens), ENGINES)
     assert "Page     http://[fd00::1]:7860 " in block
     assert "Tunnel" not in block

@@ -9,6 +9,7 @@ from pathlib import Path
 import httpx
 from fastapi import FastAPI, Request
 
+from app.accounts import Caller
 from app.concurrency import run_blocking
 from app.http.deps import Asked
 from app.http.errors import install_error_handlers
@@ -32,7 +33,7 @@ def app_of(studio: Studio, heartbeat: float) -> FastAPI:
     @app.post("/stream", response_model=None)
     async def stream(request: Request) -> EventStream:
         job = await run_blocking(studio.queue.submit, Submission("image", PlainRequest(prompt="x"), "ann"))
-        asked = Asked(request, "ann", idempotency_key=None, respond_async=False)
+        asked = Asked(request, Caller("ann"), idempotency_key=None, respond_async=False)
         return EventStream(asked, studio, job, nothing, heartbeat=heartbeat)
 
     return app

@@ -46,7 +46,7 @@ OPEN = {
 }
 """What the page, gradio_client and @gradio/client call. All else that Gradio has, or will have, is closed."""
 
-OURS = {"/openapi.json", "/docs"}
+OURS = {"/openapi.json", "/docs", "/login", "/login/", "/logout"}
 """Paths that Gradio has too and that are ours: the studio's own routes come first."""
 
 
