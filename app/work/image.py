@@ -43,6 +43,9 @@ class Settings(JobRequest):
     sampler: Sampler | None = None
 
 
+SETTINGS = tuple(name for name in Settings.model_fields if name not in JobRequest.model_fields)
+
+
 class Choices(Settings):
     """What every door to pictures lets its caller choose."""
 
@@ -151,7 +154,7 @@ class PlainKind(PictureKind[PlainRequest]):
 
 def given_settings(request: PictureRequest) -> dict[str, Any]:
     """Size and settings, as far as the sender chose them."""
-    names = ("width", "height", *Settings.model_fields)
+    names = ("width", "height", *SETTINGS)
     return {name: value for name in names if (value := getattr(request, name)) is not None}
 
 

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, Field
 
 from app.jobs.model import Received
 from app.presets import ASPECTS, NO_PRESET, Kind, Preset, Presets
-from app.work.image import PictureKind, PictureRequest, PictureWork, Settings, given_settings
+from app.work.image import SETTINGS, PictureKind, PictureRequest, PictureWork, given_settings
 from engines.errors import InvalidRequest
 from engines.protocols import ImageEngine
 from engines.requests import MAX_PROMPT_CHARS, PhotoStrength, Prompt, Text
@@ -90,7 +90,7 @@ class PresetKind(PictureKind[P]):
         if preset is not None:
             values = {"prompt": preset.fill(subject), "width": preset.width, "height": preset.height}
             if not self._engine.info.own_recipe:
-                values |= {name: getattr(preset, name) for name in Settings.model_fields}
+                values |= {name: getattr(preset, name) for name in SETTINGS}
             values["preset"] = preset.id
         negatives = (preset.negative_prompt if preset else "", request.negative_prompt.strip(" \t\r\n,"))
         values["negative_prompt"] = ", ".join(filter(None, negatives))
