@@ -15,6 +15,7 @@ from engines.words import did_you_mean
 Address = Annotated[str, Field(min_length=1, max_length=4096, description="Where the file is, if it is not sent")]
 
 MAX_POST_ID_BYTES = 1500
+NO_POST = ("post_id", "")
 
 
 def _document_id(text: str) -> str:
@@ -48,7 +49,8 @@ class JobRequest(Request):
     @classmethod
     def _without_nulls(cls, values: Any) -> Any:
         if isinstance(values, Mapping):
-            return {name: value for name, value in values.items() if value is not None}
+            # An empty post_id says as little, and so leaves the request's hash as it was before there was one.
+            return {name: value for name, value in values.items() if value is not None and (name, value) != NO_POST}
         return values
 
 

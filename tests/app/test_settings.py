@@ -94,6 +94,11 @@ def test_the_vosk_model_has_two_names(monkeypatch: pytest.MonkeyPatch, tmp_path:
         ("MODEL_PATH", "/no/model", "MODEL_PATH=/no/model: must be the folder of an unpacked Vosk model"),
         ("STUDIO_PRESETS_DIR", "/no/folder", "STUDIO_PRESETS_DIR=/no/folder: must be a folder that exists"),
         (
+            "FIREBASE_PROJECT_ID",
+            "My_App",
+            "FIREBASE_PROJECT_ID=My_App: must be the id of a Firebase project",
+        ),
+        (
             "TRANSCRIPTION_SERVICE_URL",
             "ftp://x",
             "TRANSCRIPTION_SERVICE_URL=ftp://x: must be the http or https address",
@@ -268,9 +273,9 @@ def test_the_example_file_names_every_variable_and_works(tmp_path: Path) -> None
     env_file.write_text(re.sub(r"=data/(models/small-en|presets)$", f"={model}", uncommented, flags=re.MULTILINE))
     assert load({}, env_file).model_dump(exclude={"vosk_model", "presets_dir", "allowed_hosts"}) == Settings(
         transcription_service_url="https://transcriber-abc123-ew.a.run.app",
+        firebase_project_id="my-social-app",
         allowed_origins=("https://app.example.com",),
         webhook_hosts=("app.example.com",),
-        firebase_project_id="my-social-app",
         speech_workers=2,
         public_url="https://studio.example.com",
         trusted_proxies=(IPv4Network("127.0.0.1/32"),),

@@ -287,6 +287,11 @@ def test_ids_of_any_writing_are_the_same_to_every_reader(
     assert node(programs, emulator, "post", post_id)["transcription"] == "🦊 日本語 \x00 e\u0301"
 
 
+def test_an_empty_id_leaves_the_request_as_it_was() -> None:
+    """Idempotency-Keys go by what was set: those of an earlier version go on to hold."""
+    assert parse(PlainRequest, {"prompt": "a cat", "post_id": ""}).model_dump(exclude_unset=True) == {"prompt": "a cat"}
+
+
 # -- again, and in another order
 
 
