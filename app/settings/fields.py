@@ -38,6 +38,7 @@ Tokens = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(values.split
 HostNames = Annotated[
     tuple[Annotated[str, AfterValidator(values.host_name)], ...], NoDecode, BeforeValidator(values.split)
 ]
+Boxes = Annotated[tuple[Annotated[str, AfterValidator(values.box)], ...], NoDecode, BeforeValidator(values.split)]
 Origins = Annotated[tuple[Annotated[str, AfterValidator(values.origin)], ...], NoDecode, BeforeValidator(values.split)]
 
 
@@ -123,6 +124,12 @@ class Settings(_Common):
         description="web origins without a path, separated by commas",
         examples=["https://app.example.com"],
     )
+    boxes: Boxes = Field(
+        default=(),
+        description="rented machines as ssh reaches them, separated by commas",
+        examples=["root@203.0.113.7:40022"],
+    )
+    ssh_key: Path | None = Field(default=None, description="a private key's file", examples=["~/.ssh/id_ed25519"])
     max_queue: int = Field(default=32, ge=1, le=10_000, description="a whole number from 1 to 10000", examples=[32])
     job_retention_days: int = Field(
         default=30, ge=0, le=36_500, description="a whole number from 0 (keep for ever) to 36500", examples=[30]
