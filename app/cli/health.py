@@ -23,7 +23,8 @@ class Silent(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """`state`: healthy, loading, failed or draining. `fraction`: how far the slowest model is loaded, if told."""
+    """`state`: healthy, loading, failed or draining; alive where only who has a token is told more. `fraction`: how far
+    the slowest model is loaded, if told."""
 
     state: str
     guarded: bool
@@ -36,6 +37,7 @@ class Health:
             # In tenths: each is worth a line, each hundredth is not.
             return f"loading its models, {self.fraction * 10 // 1 * 10:.0f} %"
         told = {
+            "alive": "up, and tells only callers with a token whether it is ready",
             "healthy": "ready",
             "loading": "loading its models",
             "failed": "failed: a model cannot be used",
@@ -44,16 +46,16 @@ class Health:
         return told[self.state] + (f" ({self.problem})" if self.problem else "")
 
 
-def ask(url: str, seconds: float) -> Health:
+def ask(url: str, seconds: float, token: str = "") -> Health:
     """Raises Silent. `seconds` limits each wait for bytes."""
-    status, told = _get(f"{url}/health", seconds)
-    guarded = status == 401
-    if guarded:
-        status, told = _get(f"{url}/health/ready", seconds)
+    status, told = _get(f"{url}/health", seconds, token)
+    guarded = bool(token) or status == 401
+    if status == 401:
+        status, told = _get(f"{url}/health/live", seconds, "")
     state = told.get("status")
     if status in (401, 403):
         raise Silent(f"{_place(url)} refuses to tell (status {status})")
-    if state not in ("healthy", "loading", "failed", "draining"):
+    if state not in ("alive", "healthy", "loading", "failed", "draining"):
         raise Silent(f"what answers at {_place(url)} is no studio (status {status})")
     workers = [worker for worker in told.get("workers") or () if isinstance(worker, dict)]
     loading = [float(worker["loading"].get("fraction", 0)) for worker in workers if worker.get("loading")]
@@ -65,10 +67,12 @@ def is_local(url: str) -> bool:
     return (urlsplit(url).hostname or "") in LOOPBACK
 
 
-def _get(url: str, seconds: float) -> tuple[int, dict[str, Any]]:
+def _get(url: str, seconds: float, token: str) -> tuple[int, dict[str, Any]]:
     # A proxy knows nothing of this machine's own ports.
     handlers = [urllib.request.ProxyHandler({})] if is_local(url) else []
     request = urllib.request.Request(url, headers={"Accept": "application/json"})
+    if token:
+        request.add_header("Authorization", f"Bearer {token}")
     try:
         with urllib.request.build_opener(*handlers).open(request, timeout=seconds) as answer:
             return answer.status, _object(answer.read(MOST_BYTES))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
+import re
 import signal
 import socket
 import sys
@@ -39,7 +40,7 @@ Ask = Callable[[str], Awaitable[bool]]
 
 def main(argv: Sequence[str], env_file: Path) -> int:
     """Run until Ctrl-C, SIGTERM or, with --once, until every studio is ready."""
-    variables = read_variables(frozenset({"STUDIO_BOXES", "STUDIO_SSH_KEY"}), os.environ, env_file)
+    variables = read_variables(frozenset({"STUDIO_API_TOKENS", "STUDIO_BOXES", "STUDIO_SSH_KEY"}), os.environ, env_file)
     try:
         options = _parser().parse_args(argv)
         wanted = options.boxes or [part for part in variables.get("STUDIO_BOXES", "").split(",") if part.strip()]
@@ -53,9 +54,11 @@ def main(argv: Sequence[str], env_file: Path) -> int:
     key = options.key or variables.get("STUDIO_SSH_KEY")
     ssh = Ssh(Path(key).expanduser() if key else None, options.ssh_config)
     forwards = [Forward(options.port + number, options.studio_port) for number in range(len(boxes))]
+    # name=TOKEN or TOKEN, which may end in base64's padding.
+    token = re.sub(r"^[a-z][a-z0-9_-]*=(?=[^=])", "", variables.get("STUDIO_API_TOKENS", "").partition(",")[0].strip())
     terminal = sys.stdin.isatty() and sys.stdout.isatty()
     asking = _ask_on_terminal(asyncio.Lock()) if terminal else None
-    keepers = [Keeper(ssh, box, forward, asking) for box, forward in zip(boxes, forwards, strict=True)]
+    keepers = [Keeper(ssh, box, forward, asking, token) for box, forward in zip(boxes, forwards, strict=True)]
     return asyncio.run(_run(keepers, options.wait if options.once else None))
 
 
@@ -98,6 +101,8 @@ class Keeper:
     box: Box
     forward: Forward
     asking: Ask | None
+    token: str = ""
+    """Asks a studio that wants one how it is."""
     ready: asyncio.Event = field(default_factory=asyncio.Event)
     _told: str = ""
     _was_open: bool = False
@@ -152,15 +157,16 @@ class Keeper:
 
     async def _look(self) -> str:
         try:
-            health = await asyncio.to_thread(ask, f"http://127.0.0.1:{self.forward.local}", HEALTH_SECONDS)
+            health = await asyncio.to_thread(ask, f"http://127.0.0.1:{self.forward.local}", HEALTH_SECONDS, self.token)
         except Silent as silent:
             self.ready.clear()
             return f"The studio is not up ({silent}): start it on the box, python3 launch.py"
         if health.state != "healthy":
             self.ready.clear()
-            return f"The studio is {health}"
+            help_it = ". Set STUDIO_API_TOKENS to one" if health.state == "alive" else ""
+            return f"The studio is {health}{help_it}"
         self.ready.set()
-        return f"ready: http://localhost:{self.forward.local}" + (" (it wants a token)" if health.guarded else "")
+        return f"ready: http://localhost:{self.forward.local}"
 
     async def _trusted(self) -> bool:
         """Show the new host key to whoever sits here, and take their word for it."""
