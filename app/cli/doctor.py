@@ -124,9 +124,9 @@ def _checks(variables: Mapping[str, str], env_file: Path) -> dict[str, Check]:
     for number, url in enumerate(_urls(variables)):
         name = "studio url" if number == 0 else f"studio url {number + 1}"
         checks[name] = partial(_studio_url, name, url, on_render="RENDER" in variables)
-    if url := variables.get("TRANSCRIPTION_SERVICE_URL"):
+    if service := variables.get("TRANSCRIPTION_SERVICE_URL"):
         checks["cloud run"] = partial(
-            _answers, "cloud run", url, "see the service's log; Vosk here takes over meanwhile"
+            _answers, "cloud run", service.rstrip("/"), "see the service's log; Vosk here takes over meanwhile"
         )
     checks["firestore"] = partial(_firestore, variables)
     boxes = [part.strip() for part in variables.get("STUDIO_BOXES", "").split(",") if part.strip()]

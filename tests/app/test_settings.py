@@ -236,5 +236,7 @@ def test_the_example_file_names_every_variable_and_works(tmp_path: Path) -> None
     assert load({}, env_file).model_dump(exclude={"vosk_model", "presets_dir", "allowed_hosts"}) == Settings(
         transcription_service_url="https://transcriber-abc123-ew.a.run.app",
         allowed_origins=("https://app.example.com",),
+        boxes=("root@203.0.113.7:40022", "root@203.0.113.8:40110"),
+        ssh_key=Path("~/.ssh/id_ed25519"),
         speech_workers=2,
     ).model_dump(exclude={"vosk_model", "presets_dir", "allowed_hosts"})
