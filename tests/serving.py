@@ -18,10 +18,9 @@ from fastapi import FastAPI
 from starlette.types import ASGIApp
 
 from app.accounts import Accounts
-from app.http.apps import create_studio
+from app.http.apps import Page, create_studio
 from app.settings.fields import Settings
 from app.studio import Studio
-from app.ui.page import add_page
 from app.wiring import assemble
 from engines.protocols import ImageEngine, SpeechEngine
 
@@ -33,7 +32,14 @@ def make_studio(settings: Settings, image: ImageEngine, speech: SpeechEngine) ->
 
 def create_app(studio: Studio) -> FastAPI:
     """The studio behind its doors."""
+    from app.ui.page import add_page
+
     return create_studio(studio, Accounts(studio.settings.tokens), add_page)
+
+
+def create_api(studio: Studio) -> FastAPI:
+    """The same without the page, whose import and building take most of a short test's time."""
+    return create_studio(studio, Accounts(studio.settings.tokens), lambda *_: Page((), lambda: None))
 
 
 def until(condition: Callable[[], Any], seconds: float = 20.0) -> None:

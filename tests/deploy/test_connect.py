@@ -22,7 +22,7 @@ from websockets.sync.server import serve as serve_websocket
 
 from tests.app.conftest import Served, serve
 from tests.conftest import ROOT
-from tests.serving import free_port, until
+from tests.serving import create_api, free_port, until
 from tests.sshd import Sshd
 
 CONNECT = ROOT / "deploy" / "connect"
@@ -31,7 +31,7 @@ TOKEN = {"Authorization": "Bearer a-token-that-is-long-enough"}
 
 @pytest.fixture(scope="module")
 def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    yield from serve(tmp_path_factory.mktemp("data"), api_tokens="web=a-token-that-is-long-enough")
+    yield from serve(tmp_path_factory.mktemp("data"), create_api, api_tokens="web=a-token-that-is-long-enough")
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""A box to reach by ssh."""
+"""A box to reach by ssh, and a studio without its page."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.app.conftest import Served, serve
+from tests.serving import create_api
 from tests.sshd import Sshd
 
 
@@ -16,3 +18,8 @@ def box(tmp_path: Path) -> Iterator[Sshd]:
     sshd.start()
     yield sshd
     sshd.kill()
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    yield from serve(tmp_path_factory.mktemp("data"), create_api)

@@ -16,7 +16,7 @@ from app.cli import doctor
 from app.cli.doctor import Finding, Level, look
 from tests.app.conftest import Served, serve
 from tests.conftest import ROOT
-from tests.serving import free_port
+from tests.serving import create_api, free_port
 from tests.sshd import Sshd
 
 CAPTURE = pytest.CaptureFixture[str]
@@ -97,7 +97,7 @@ def test_an_open_studio_behind_a_public_name_and_wrong_settings(tmp_path: Path, 
 
 
 def test_tokens_are_never_shown(tmp_path: Path, capsys: CAPTURE) -> None:
-    for guarded in serve(tmp_path / "data", api_tokens="web=a-token-that-is-long-enough"):
+    for guarded in serve(tmp_path / "data", create_api, api_tokens="web=a-token-that-is-long-enough"):
         _, checks = told(tmp_path, capsys, VAST_AI_URL=guarded.url, STUDIO_API_TOKENS="web=a-token-that-is-long-enough")
         assert "a-token" not in json.dumps(checks)
         assert checks["studio url"]["level"] == "ok"

@@ -23,7 +23,7 @@ from app.cli.ssh import Kind, explain
 from app.settings.boxes import Box, parse_box, read_variables
 from tests.app.conftest import Served, serve
 from tests.conftest import ROOT
-from tests.serving import create_app, free_port, make_studio, serving, settings_in, until
+from tests.serving import create_api, free_port, make_studio, serving, settings_in, until
 from tests.small_engines import BlobEngine, EchoSpeech
 from tests.sshd import Sshd, make_key
 
@@ -148,7 +148,7 @@ def test_it_tells_how_the_studio_behind_it_is(box: Sshd, tmp_path: Path) -> None
     port = free_port()
     with tunnel(box, f"http://127.0.0.1:{port}") as opened:
         opened.wait_for("start it on the box, python3 launch.py")
-        with serving(create_app(make_studio(settings_in(tmp_path / "data"), engine, EchoSpeech())), port):
+        with serving(create_api(make_studio(settings_in(tmp_path / "data"), engine, EchoSpeech())), port):
             opened.wait_for("The studio is loading its models, 20 %")
             engine.load_gate.set()
             opened.wait_for("ready")
@@ -165,7 +165,7 @@ def test_several_boxes_come_to_ports_in_a_row(box: Sshd, served: Served) -> None
 
 
 def test_a_studio_that_wants_a_token_is_asked_with_it(box: Sshd, tmp_path: Path) -> None:
-    for guarded in serve(tmp_path / "data", api_tokens="web=a-token-that-is-long-enough"):
+    for guarded in serve(tmp_path / "data", create_api, api_tokens="web=a-token-that-is-long-enough"):
         status, said = once(box, guarded.url, "--wait=3")
         assert status == 1
         assert "Set STUDIO_API_TOKENS to one" in said
