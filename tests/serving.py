@@ -18,10 +18,9 @@ from fastapi import FastAPI
 from starlette.types import ASGIApp
 
 from app.delivery.sender import FOR_DAYS, Schedule
-from app.http.apps import create_studio
+from app.http.apps import Page, create_studio
 from app.settings.fields import Settings
 from app.studio import Studio
-from app.ui.page import add_page
 from app.wiring import assemble, open_accounts
 from engines.protocols import ImageEngine, SpeechEngine
 
@@ -35,7 +34,14 @@ def make_studio(
 
 def create_app(studio: Studio) -> FastAPI:
     """The studio behind its doors."""
+    from app.ui.page import add_page
+
     return create_studio(studio, open_accounts(studio.settings), add_page)
+
+
+def create_api(studio: Studio) -> FastAPI:
+    """The same without the page, whose import and building take most of a short test's time."""
+    return create_studio(studio, open_accounts(studio.settings), lambda *_: Page((), lambda: None))
 
 
 def until(condition: Callable[[], Any], seconds: float = 20.0) -> None:
@@ -46,12 +52,19 @@ def until(condition: Callable[[], Any], seconds: float = 20.0) -> None:
         time.sleep(0.005)
 
 
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
 @contextmanager
-def serving(app: ASGIApp) -> Iterator[str]:
-    """The base URL of a server that runs `app` until the block ends."""
+def serving(app: ASGIApp, port: int = 0) -> Iterator[str]:
+    """The base URL of a server that runs `app` until the block ends, on a free port unless one is given."""
     # With its protocol, without which asyncio leaves Nagle's algorithm on, and each answer takes 40 ms longer.
     with socket.socket(proto=socket.IPPROTO_TCP) as listener:
-        listener.bind(("127.0.0.1", 0))
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(("127.0.0.1", port))
         port = listener.getsockname()[1]
         config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1, ws="none", proxy_headers=False)
         server = uvicorn.Server(config)
@@ -85,9 +98,7 @@ def settings_in(folder: Path, **values: object) -> Settings:
 @contextmanager
 def process_of(program: str, *arguments: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """A process that runs `program` with a free port and `arguments`, and its base URL, once it printed "started"."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     process = subprocess.Popen(
         [sys.executable, "-c", program, str(port), *arguments],
         cwd=Path(__file__).parents[1],

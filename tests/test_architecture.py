@@ -15,7 +15,14 @@ import launch
 ROOT = Path(__file__).resolve().parent.parent
 OWN = ("app", "engines", "training", "bench", "tests", "launch")
 # What terminal commands may do and nothing else: write with print.
-TERMINAL = {"launch", "app.cli.deliveries", "app.cli.models", "app.cli.token"}
+TERMINAL = {
+    "launch",
+    "app.cli.deliveries",
+    "app.cli.doctor",
+    "app.cli.models",
+    "app.cli.token",
+    "app.cli.tunnel",
+}
 # What to install for an import: another name, or what brings it along.
 DISTRIBUTION = {
     "PIL": "pillow",
@@ -169,6 +176,11 @@ def test_imports_inside_the_app_point_one_way(folder: str, may_import: set[str])
 
 def test_what_runs_before_the_setup_needs_the_standard_library_only() -> None:
     assert outside(closure("launch", top_level=True)) == set()
+
+
+@pytest.mark.parametrize("command", ["app.cli.tunnel", "app.cli.doctor"])
+def test_what_has_to_work_without_the_setup_needs_the_standard_library_only(command: str) -> None:
+    assert outside(closure(command, top_level=True)) == set()
 
 
 def test_launch_parses_on_an_old_python() -> None:

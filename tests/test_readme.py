@@ -17,6 +17,8 @@ ELSEWHERE = {
     "python3 launch.py": "tests/test_first_minute.py",
     "python3 launch.py test": "this very run",
     "python3 launch.py transcriber": "tests/app/cli/test_transcriber.py",
+    "python3 launch.py tunnel root@HOST:PORT": "tests/app/cli/test_tunnel.py",
+    "python3 launch.py doctor": "tests/app/cli/test_doctor.py",
     "python3 launch.py models pull small-en": "tests/app/cli/test_models.py",
 }
 """Commands whose tests need more than a shell, and where those are."""

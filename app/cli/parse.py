@@ -23,6 +23,8 @@ COMMANDS = {
     "token": "who may call: token list, token create NAME, token revoke NAME",
     "models": "models on disk: models list, models pull NAME, models prune",
     "deliveries": "what could not be delivered: deliveries list, deliveries resend ID|all",
+    "tunnel": "on your own machine: bring a rented box's studio to localhost, and keep it there",
+    "doctor": "what works here and what does not, a line each, with what to do",
     "train-sketch": "train the built-in image model anew",
     "test": "install what the tests need and run them all; arguments go to pytest",
 }
@@ -55,7 +57,7 @@ class _Parser(argparse.ArgumentParser):
 def parse(argv: Sequence[str]) -> Command:
     """Exits, as argparse does, for --help, --version, and what cannot be understood."""
     first = argv[0] if argv else ""
-    if first in ("test", "models", "deliveries", "token", "train-sketch"):
+    if first in ("test", "models", "deliveries", "token", "tunnel", "doctor", "train-sketch"):
         return Command(first, rest=list(argv[1:]))
     if first in COMMANDS:
         argv = argv[1:]
@@ -71,7 +73,18 @@ def parse(argv: Sequence[str]) -> Command:
 
 
 def run(command: Command) -> int:
-    """Do it. The requirements are installed by now; imports stay inside, so that each command loads only its own."""
+    """Do it. Imports stay inside, so that each command loads only its own.
+
+    The requirements are installed by now, but for `tunnel`, which needs none, and `doctor`, which looks for them.
+    """
+    if command.name == "tunnel":
+        from app.cli import tunnel
+
+        return tunnel.main(command.rest, env_file=ROOT / ".env")
+    if command.name == "doctor":
+        from app.cli import doctor
+
+        return doctor.main(command.rest, env_file=ROOT / ".env")
     from app.settings.fields import load, load_data, load_transcriber
     from app.settings.report import SettingsRefused
 

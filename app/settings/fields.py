@@ -49,6 +49,7 @@ Secrets = Annotated[
     NoDecode,
     BeforeValidator(values.split_words),
 ]
+Boxes = Annotated[tuple[Annotated[str, AfterValidator(values.box)], ...], NoDecode, BeforeValidator(values.split)]
 Origin = Annotated[str, AfterValidator(values.origin)]
 Origins = Annotated[tuple[Origin, ...], NoDecode, BeforeValidator(values.split)]
 Networks = Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode, BeforeValidator(values.split)]
@@ -170,6 +171,12 @@ class Settings(DataSettings):
         description="addresses or networks of proxies, separated by commas",
         examples=["127.0.0.1, 10.0.0.0/8"],
     )
+    boxes: Boxes = Field(
+        default=(),
+        description="rented machines as ssh reaches them, separated by commas",
+        examples=["root@203.0.113.7:40022"],
+    )
+    ssh_key: Path | None = Field(default=None, description="a private key's file", examples=["~/.ssh/id_ed25519"])
     max_queue: int = Field(default=32, ge=1, le=10_000, description="a whole number from 1 to 10000", examples=[32])
     mcp: bool = Field(default=False, description="1 or 0", examples=[1])
     rate_per_minute: Limit = _no_limit()

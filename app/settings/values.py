@@ -15,6 +15,7 @@ from pydantic import SecretStr
 from pydantic_core import PydanticCustomError
 
 from app.accounts import Accounts
+from app.settings.boxes import parse_box
 from app.tokens import Tokens, TokensUnusable
 from engines.weights.names import is_hub_id
 
@@ -121,6 +122,10 @@ def url(value: str) -> str:
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ValueError("no http or https address")
     return value.rstrip("/")
+
+
+def box(value: str) -> str:
+    return str(parse_box(value))
 
 
 def _matching(pattern: str, value: str) -> str:

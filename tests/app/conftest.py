@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 import httpx
 import pytest
+from starlette.types import ASGIApp
 
 from app.jobs.model import Job, JobState
 from app.studio import Studio
@@ -63,10 +64,10 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     yield from serve(tmp_path_factory.mktemp("data"))
 
 
-def serve(folder: Path, **values: object) -> Iterator[Served]:
+def serve(folder: Path, create: Callable[[Studio], ASGIApp] = create_app, **values: Any) -> Iterator[Served]:
     image, speech = BlobEngine(), EchoSpeech()
     studio = make_studio(settings_in(folder, **values), image, speech)
-    with serving(create_app(studio)) as url:
+    with serving(create(studio)) as url:
         served = Served(url, studio, image, speech)
         with served.http:
             yield served

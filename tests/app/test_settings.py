@@ -276,6 +276,8 @@ def test_the_example_file_names_every_variable_and_works(tmp_path: Path) -> None
         firebase_project_id="my-social-app",
         allowed_origins=("https://app.example.com",),
         webhook_hosts=("app.example.com",),
+        boxes=("root@203.0.113.7:40022", "root@203.0.113.8:40110"),
+        ssh_key=Path("~/.ssh/id_ed25519"),
         speech_workers=2,
         public_url="https://studio.example.com",
         trusted_proxies=(IPv4Network("127.0.0.1/32"),),

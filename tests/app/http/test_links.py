@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qs, urlsplit, urlunsplit
 
 import httpx
@@ -142,7 +143,8 @@ def test_nobody_but_a_listed_proxy_says_what_the_address_is(locked: Served) -> N
 
 @pytest.mark.parametrize("proxies", ["127.0.0.1", "10.0.0.0/8,127.0.0.0/8"])
 def test_a_listed_proxy_is_believed(tmp_path: Path, proxies: str) -> None:
-    values = {"api_tokens": [f"web={TOKEN}"], "trusted_proxies": proxies, "allowed_hosts": ["studio.example.com"]}
+    hosts = ["studio.example.com"]
+    values: dict[str, Any] = {"api_tokens": [f"web={TOKEN}"], "trusted_proxies": proxies, "allowed_hosts": hosts}
     for served in serve(tmp_path, **values):
         told = {"X_Forwarded_Host": "studio.example.com", "X_Forwarded_Proto": "https"}
         assert addresses(served, **told) == {PUBLIC}

@@ -30,7 +30,11 @@ T = TypeVar("T")
 
 @pytest.fixture(scope="module")
 def served(storage: Storage, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    values = {"mcp": True, "api_tokens": (f"web={TOKEN}", f"other={OTHER}"), "fetch_hosts": (storage.url,)}
+    values: dict[str, Any] = {
+        "mcp": True,
+        "api_tokens": (f"web={TOKEN}", f"other={OTHER}"),
+        "fetch_hosts": (storage.url,),
+    }
     yield from serve(tmp_path_factory.mktemp("data"), **values)
 
 

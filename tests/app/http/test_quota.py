@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -81,7 +82,7 @@ def test_a_user_has_a_share_of_the_account(tmp_path: Path) -> None:
 
 
 def test_the_days_number_is_kept_over_a_restart(tmp_path: Path) -> None:
-    limits = {"daily_jobs": 3, "user_daily_jobs": 1}
+    limits: dict[str, Any] = {"daily_jobs": 3, "user_daily_jobs": 1}
     for served in serve(tmp_path, api_tokens=TOKENS, **limits):
         assert [send(served).status_code, send(served, user="ann").status_code] == [202, 202]
     # Another token of the same account, and no rate: the numbers are the account's.
