@@ -34,6 +34,7 @@ MAX_SECONDS = 600.0
 LOOK_SECONDS = 0.25
 """How often a waiting fetch looks whether it was cancelled, and tells how far it is."""
 MAX_REDIRECTS = 5
+MAX_ADDRESS_CHARS = 4096
 ATTEMPTS = 5
 """Connections that may break before a fetch is given up."""
 CHUNK = 64 * 1024
@@ -42,8 +43,16 @@ MISSING = frozenset({401, 403, 404, 410})
 """Answers that say that the sender's address is wrong, or not valid any more."""
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
-NAT64 = ipaddress.ip_network("64:ff9b::/96")
-"""IPv4 addresses as IPv6 ones (RFC 6052)."""
+GLOBAL_UNICAST = ipaddress.ip_network("2000::/3")
+"""All that IANA has given out of IPv6; outside lie also the IPv4 addresses in IPv6's clothes."""
+SPECIAL = tuple(
+    map(
+        ipaddress.ip_network,
+        # IETF's own and Teredo, documentation twice, 6to4; of IPv4 IETF's own and 6to4's relays. Python 3.11 does not
+        # know all of the registry of special purposes (RFC 6890), which goes on growing.
+        ("2001::/23", "2001:db8::/32", "3fff::/20", "2002::/16", "192.0.0.0/24", "192.88.99.0/24"),
+    )
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +104,8 @@ class FetchTimeout(StudioError):
     """The address's server took longer than a fetch may."""
 
     code = "fetch_timeout"
-    status = 504
+    # Not 504: many clients send that again by themselves, and it would take as long.
+    status = 422
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +146,8 @@ class AddressList:
 
     def check(self, field: str, address: str) -> Allowed:
         """The address as it is to be opened. Raises AddressRefused, which names `field`."""
+        if len(address) > MAX_ADDRESS_CHARS:
+            raise AddressRefused(field, f"{field} is longer than {MAX_ADDRESS_CHARS} characters: send a shorter one.")
         if not re.fullmatch(r"[!-~]+", address) or "\\" in address:
             raise AddressRefused(
                 field, f"{field} has spaces or other characters that an address cannot have: percent-encode them."
@@ -360,6 +372,11 @@ class Fetcher:
                     with pool.stream("GET", allowed.url, headers=headers, extensions=timeouts) as response:
                         location = transfer.take(response)
                 except (httpcore.TimeoutException, httpcore.NetworkError, httpcore.RemoteProtocolError) as error:
+                    if isinstance(error.__cause__, ssl.SSLCertVerificationError):
+                        text = (
+                            f"{transfer.field} is at {allowed.host}, whose certificate is not valid: it is not opened."
+                        )
+                        raise NotFetched(transfer.field, text) from error
                     raise _BrokenOff(_reason(error)) from error
             if location is None:
                 return
@@ -440,15 +457,11 @@ class _Transfer:
 
 
 def is_public(address: str) -> bool:
-    """Whether an IP address, as text, is one that anybody on the internet can reach."""
+    """Whether an IP address, as text, belongs to somebody on the internet, and means nothing else on the way there."""
     ip = ipaddress.ip_address(address.partition("%")[0])
-    if isinstance(ip, ipaddress.IPv6Address):
-        inner = ip.ipv4_mapped or ip.sixtofour or (ip.teredo[1] if ip.teredo else None)
-        if inner is None and ip in NAT64:
-            inner = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
-        if inner is not None:
-            ip = inner
-    return ip.is_global and not ip.is_multicast
+    if ip.version == 6 and (ip not in GLOBAL_UNICAST or any(ip in network for network in SPECIAL)):
+        return False
+    return ip.is_global and not (ip.is_multicast or ip.is_reserved or any(ip in network for network in SPECIAL))
 
 
 def _resolve(host: str, port: int) -> list[str]:
