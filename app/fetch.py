@@ -372,9 +372,9 @@ class Fetcher:
                     with pool.stream("GET", allowed.url, headers=headers, extensions=timeouts) as response:
                         location = transfer.take(response)
                 except (httpcore.TimeoutException, httpcore.NetworkError, httpcore.RemoteProtocolError) as error:
-                    if isinstance(error.__cause__, ssl.SSLCertVerificationError):
+                    if error.args and isinstance(error.args[0], ssl.SSLCertVerificationError):
                         text = (
-                            f"{transfer.field} is at {allowed.host}, whose certificate is not valid: it is not opened."
+                            f"{transfer.field} is not opened: {allowed.host} shows no valid certificate for its name."
                         )
                         raise NotFetched(transfer.field, text) from error
                     raise _BrokenOff(_reason(error)) from error
