@@ -373,9 +373,7 @@ class Fetcher:
                         location = transfer.take(response)
                 except (httpcore.TimeoutException, httpcore.NetworkError, httpcore.RemoteProtocolError) as error:
                     if error.args and isinstance(error.args[0], ssl.SSLCertVerificationError):
-                        text = (
-                            f"{transfer.field} is not opened: {allowed.host} has no valid certificate for its name."
-                        )
+                        text = f"{transfer.field} is not opened: {allowed.host} has no valid certificate for its name."
                         raise NotFetched(transfer.field, text) from error
                     raise _BrokenOff(_reason(error)) from error
             if location is None:

@@ -70,7 +70,7 @@ def test_what_does_not_answer_is_a_problem_each(tmp_path: Path, capsys: CAPTURE)
         capsys,
         VAST_AI_URLS=f"http://{dead}",
         TRANSCRIPTION_SERVICE_URL=f"http://{dead}",
-        FIREBASE_PROJECT_ID="demo",
+        FIREBASE_PROJECT_ID="demo-studio",
         FIRESTORE_EMULATOR_HOST=dead,
         STUDIO_BOXES=f"root@{dead}",
     )
