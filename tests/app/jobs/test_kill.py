@@ -21,7 +21,7 @@ from tests.app.http.test_jobs import sound
 from tests.disks import fill, small_disk
 from tests.serving import process_of, until
 
-ROUNDS = 20
+ROUNDS = 8
 WITH_THE_PAGE = 1
 """Rounds that start the whole studio; the page takes most of a start, and has no part in this."""
 
