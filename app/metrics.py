@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
-from app.jobs.model import Job, JobState
+from app.jobs.model import FETCH, Job, JobState
 
 SECONDS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800, 3600)
 """From a small picture on a CPU to hours of speech."""
@@ -35,7 +35,8 @@ class JobMetrics:
 
     def observe(self, job: Job) -> None:
         """The job has come to a new state."""
-        if job.state is JobState.RUNNING and job.attempt == 1 and job.started_at is not None:
+        # A job whose file is fetched is started twice; it waits until its device starts it.
+        if job.state is JobState.RUNNING and job.attempt == 1 and job.device != FETCH and job.started_at is not None:
             self._waited.labels(job.kind).observe(max(0.0, job.started_at - job.created_at))
         if job.final:
             self._ended.labels(job.kind, job.state.value).inc()

@@ -29,6 +29,7 @@ from app.work.request import JobRequest, unknown_fields
 from app.work.speech import TranscriptionKind, TranscriptionRequest
 from engines.errors import InvalidRequest
 from engines.requests import parse
+from engines.results import Unused
 from engines.words import shown
 
 router = APIRouter(tags=["jobs"], responses=ERRORS)
@@ -177,6 +178,8 @@ async def _made(
         *unknown_fields(sent, set(type(body).model_fields)),
         *unknown_fields(inner if isinstance(inner, dict) else {}, set(type(request).model_fields)),
     )
+    if request.post_id and service.settings.firebase_project_id is None:
+        warnings = (*warnings, Unused("post_id", "post_id has no effect here: FIREBASE_PROJECT_ID is not set."))
     job = await submit(
         service,
         Submission(

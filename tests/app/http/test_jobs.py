@@ -179,8 +179,9 @@ def test_what_was_sent_in_vain_is_said_in_every_answer(served: Served) -> None:
     assert legacy["stages"]["refiner"]["applied"] is False
     images = served.http.post("/v1/images/generations", json={"prompt": "x", "background": "transparent"}).json()
     assert [warning["field"] for warning in images["warnings"]] == ["background"]
-    job = post(served, {"kind": "image", "request": {"prompt": "x", "promt": "y"}, "colour": "red"}).json()
-    assert [warning["field"] for warning in job["warnings"]] == ["colour", "promt"]
+    request = {"prompt": "x", "promt": "y", "post_id": "p"}
+    job = post(served, {"kind": "image", "request": request, "colour": "red"}).json()
+    assert [warning["field"] for warning in job["warnings"]] == ["colour", "promt", "post_id"]
     assert "Did you mean 'prompt'?" in job["warnings"][1]["message"]
     assert ended(served, job)["warnings"] == job["warnings"]
     heard = served.http.post(
