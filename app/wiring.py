@@ -10,10 +10,11 @@ from pathlib import Path
 import httpx
 
 from app.accounts import Accounts
+from app.addresses import AddressList, CheckedTransport
 from app.delivery.firestore import FirestoreDeliverer
 from app.delivery.sender import FOR_DAYS, Schedule, Sender
 from app.delivery.webhook import WebhookDeliverer
-from app.fetch import AddressList, CheckedTransport, Fetcher
+from app.fetch import Fetcher
 from app.http.views import view_of
 from app.jobs.fetching import FETCHED_AT_ONCE, FetchWorker
 from app.jobs.model import FETCH, AnyKind

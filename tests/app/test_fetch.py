@@ -18,10 +18,8 @@ import httpx
 import pytest
 import trustme
 
+from app.addresses import AddressList, AddressRefused, CheckedTransport, is_public
 from app.fetch import (
-    AddressList,
-    AddressRefused,
-    CheckedTransport,
     Fetched,
     Fetcher,
     FetchFailed,
@@ -29,7 +27,6 @@ from app.fetch import (
     FetchTooLarge,
     Network,
     NotFetched,
-    is_public,
 )
 from engines.errors import Cancelled, StudioError
 from engines.events import Progress

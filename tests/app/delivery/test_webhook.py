@@ -17,10 +17,10 @@ import httpx
 import pytest
 from standardwebhooks import Webhook, WebhookVerificationError
 
+from app.addresses import AddressList
 from app.delivery.errors import DeliveryFailed
 from app.delivery.sender import Schedule
 from app.delivery.webhook import WebhookDeliverer, fitted
-from app.fetch import AddressList
 from app.http.views import view_of
 from app.jobs.model import Job
 from tests.app.conftest import Served
