@@ -28,7 +28,7 @@ COPIED = ("launch.py", "pyproject.toml", "app/__init__.py", "app/about.py", "app
 # What stands in the copy for the app: it tells where it runs and what it was given.
 SETTINGS = """
 def load(flags, env_file): return flags
-load_transcriber = load
+load_transcriber = load_data = load
 """
 REPORT = """
 class SettingsRefused(Exception): pass
