@@ -290,11 +290,10 @@ def test_a_receiver_gets_a_bounded_time_however_it_spends_it(receiver: Receiver,
         assert len(slow.messages) == 1
 
 
-@pytest.mark.parametrize(
-    ("said", "seconds"),
-    [("120", 120), (email.utils.formatdate(time.time() + 600, usegmt=True), 600), ("soon", None), ("-5", None)],
-)
+@pytest.mark.parametrize(("said", "seconds"), [("120", 120), ("date", 600), ("soon", None), ("-5", None)])
 def test_the_receivers_wish_is_understood(receiver: Receiver, done: Job, said: str, seconds: float | None) -> None:
+    if said == "date":
+        said = email.utils.formatdate(time.time() + 600, usegmt=True)
     receiver.answers = [(503, {"Retry-After": said})]
     failure = deliver(receiver, done, patience=15)
     assert str(failure) == "the receiver answered 503"
