@@ -32,6 +32,20 @@ def quick_imports(name: str, change: Callable[[ModuleType], None]) -> Iterator[N
         gc.freeze()
 
 
+@contextmanager
+def without(name: str) -> Iterator[None]:
+    """For a block whose imports use the package `name` if it is there, and do without if not: it is not there."""
+    if name in sys.modules:
+        yield
+        return
+    # None is Python's own mark for a module that cannot be imported.
+    sys.modules[name] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        del sys.modules[name]
+
+
 class _Changing(MetaPathFinder):
     def __init__(self, name: str, change: Callable[[ModuleType], None]) -> None:
         self._name = name

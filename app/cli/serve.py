@@ -15,7 +15,7 @@ from app.logs import set_up_logging
 from app.runner import PortRefused, listen, run, say
 from app.settings.fields import Settings, is_loopback
 from engines.errors import StudioError
-from engines.imports import quick_imports
+from engines.imports import quick_imports, without
 
 if TYPE_CHECKING:
     from app.studio import Studio
@@ -40,7 +40,10 @@ def main(settings: Settings) -> int:
             from app.ui.page import import_page
             from app.wiring import build_studio, describe, open_accounts
 
-            import_page()
+            # Gradio has an MCP server of its own, for which it would import half a second of schemas. Ours
+            # stands in app/http/mcp.py and imports them when it is switched on.
+            with without("mcp"):
+                import_page()
             accounts = open_accounts(settings)
             studio = build_studio(settings, accounts)
     except (PortRefused, StudioError) as refused:
