@@ -15,6 +15,10 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ROOT / "tests" / "system-packages.txt"
+SIDE_BY_SIDE = ("--numprocesses=2", "--dist=loadfile")
+"""Most of the time a test waits for a server that starts on one core; a file's tests share theirs, so they stay
+together."""
+
 CHECKED = ("app", "engines", "launch.py", "training", "bench", "tests")
 
 
@@ -67,7 +71,7 @@ def main(pytest_args: Sequence[str]) -> int:
         "ruff check": ["ruff", "check", "."],
         "ruff format": ["ruff", "format", "--check", "."],
         "mypy": ["mypy", *checked],
-        "pytest": ["pytest", *pytest_args],
+        "pytest": ["pytest", *SIDE_BY_SIDE, *pytest_args],
     }
     failed = []
     for name, arguments in steps.items():
