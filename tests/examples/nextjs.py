@@ -10,14 +10,14 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
 
 from tests.app.cli.test_transcriber import transcriber
 from tests.app.delivery.emulator import PROJECT, Emulator
-from tests.conftest import ROOT, Launched, launched
+from tests.conftest import ROOT, launched
 from tests.serving import free_port, until
 
 SOURCE = ROOT / "examples" / "nextjs"
@@ -60,15 +60,20 @@ class Town:
     studio: str
     token: str
     variables: dict[str, str]
-    _running: ExitStack = field(default_factory=ExitStack)
+    _running: ExitStack | None = None
 
-    def start_studio(self) -> Launched:
-        port = int(self.studio.rpartition(":")[2])
-        return self._running.enter_context(launched(self.folder, port=port, **self.variables))
+    def start_studio(self) -> None:
+        """If it is not running; with the jobs and the token that it had."""
+        if self._running is None:
+            port = int(self.studio.rpartition(":")[2])
+            self._running = ExitStack()
+            self._running.enter_context(launched(self.folder, port=port, **self.variables))
 
     def kill_studio(self) -> None:
         """As a box that is gone: `kill -9`."""
-        self._running.close()
+        if self._running is not None:
+            self._running.close()
+        self._running = None
 
     def ask_studio(self, path: str) -> httpx.Response:
         return httpx.get(f"{self.studio}{path}", headers={"Authorization": f"Bearer {self.token}"}, timeout=30)

@@ -18,7 +18,7 @@ from playwright.sync_api import BrowserContext, Page, expect, sync_playwright
 from tests.app.cli.test_transcriber import SENTENCE, SPEECH
 from tests.app.delivery.conftest import emulator, programs
 from tests.app.delivery.emulator import Emulator
-from tests.browser import PHONE, SLOW_MS, Watch, chromium, microphone_flags, new_profile, watched
+from tests.browser import DESKTOP, PHONE, SLOW_MS, Watch, chromium, microphone_flags, new_profile, watched
 from tests.examples.nextjs import SOURCE, Town, build, clean, town
 from tests.serving import create_api, make_studio, serving, settings_in, until
 from tests.small_engines import BlobEngine, EchoSpeech
@@ -126,6 +126,7 @@ def test_placeholders_say_so_while_the_studio_is_away_and_are_replaced_when_it_i
     hero.get_by_role("button", name="Try now").click()
     drawn(page, "main", 1)
     drawn(hero, "main", 1)
+    expect(page.get_by_label("Look")).to_be_enabled()
     for one in (page, hero):
         expect(one.get_by_text(MARK)).to_have_count(0)
         expect(one.get_by_role("img", name=re.compile("Placeholder"))).to_have_count(0)
@@ -138,6 +139,7 @@ def test_placeholders_say_so_while_the_studio_is_away_and_are_replaced_when_it_i
 
 
 def test_a_studio_killed_in_the_middle_costs_nothing(place: Town, page: Page) -> None:
+    place.start_studio()
     page.goto(f"{place.app}/avatar")
     page.get_by_label("What does it show?").fill("a bearded man with glasses")
     page.get_by_label("Look").select_option(label="Flat illustration")
@@ -163,6 +165,7 @@ def test_a_studio_killed_in_the_middle_costs_nothing(place: Town, page: Page) ->
 
 
 def test_a_voice_post_is_recorded_heard_and_kept(place: Town, page: Page) -> None:
+    place.start_studio()
     page.goto(f"{place.app}/voice")
     page.get_by_label("Title").fill("My first words")
     page.get_by_role("button", name="Record").click()
@@ -173,6 +176,20 @@ def test_a_voice_post_is_recorded_heard_and_kept(place: Town, page: Page) -> Non
     expect(page.get_by_role("heading", name="My first words")).to_be_visible()
     expect(page.locator("ol")).to_contain_text("voice message")
     expect(page.locator("ol time").first).to_have_text("0:00")
+
+
+def test_every_page_fits_a_phone_and_a_desktop(place: Town, page: Page) -> None:
+    place.start_studio()
+    page.goto(f"{place.app}/hero")
+    page.get_by_label("Title").fill("Donaudampfschifffahrtsgesellschaftskapitänsmützenabzeichen")
+    page.get_by_role("button", name="Publish").click()
+    drawn(page, "main", 1)
+    post = page.get_by_role("link", name="Open the post").get_attribute("href")
+    for path in ("/", "/avatar", "/hero", "/voice", post):
+        page.goto(f"{place.app}{path}")
+        for width, height in (PHONE, DESKTOP):
+            page.set_viewport_size({"width": width, "height": height})
+            assert page.evaluate("document.documentElement.scrollWidth") == width, path
 
 
 def test_the_speech_services_interface_is_passed_on(place: Town, recordings: str) -> None:

@@ -34,7 +34,7 @@ export function HeroPicture({ postId, title, summary, preset, onEnd }: Props) {
           <img src={state.preview} alt="Preview" />
         ) : null}
       </div>
-      {state.phase === "unreachable" && <PlaceholderMark why={state.message} onRetry={retryNow} />}
+      {state.phase === "unreachable" && <PlaceholderMark reason={state.reason} onRetry={retryNow} />}
       <Progress job={state} onCancel={cancel} />
       {outcome && outcome.state !== "succeeded" && <p className="problem">{outcome.message}</p>}
     </div>

@@ -1,5 +1,6 @@
 "use client";
 // What stands in for a picture while the image service is away. It always says that it does.
+import { type Reason, wordsFor } from "@/lib/job-state";
 import styles from "./placeholder.module.css";
 
 /** The same words have the same colours. */
@@ -39,11 +40,11 @@ export function GradientHero({ title }: { title: string }) {
   );
 }
 
-export function PlaceholderMark({ why, onRetry }: { why: string; onRetry: () => void }) {
+export function PlaceholderMark({ reason, onRetry }: { reason: Reason; onRetry: () => void }) {
   return (
     <p className={styles.mark} role="status" data-placeholder>
       <span>
-        <strong>Placeholder: the image service cannot be reached.</strong> {why} It is tried again by itself.
+        <strong>Placeholder: {wordsFor(reason, "image service")}</strong> It is tried again by itself.
       </span>
       <button type="button" className="quiet" onClick={onRetry}>
         Try now

@@ -1,9 +1,12 @@
 "use client";
 // The looks that the studio offers, once it has told them.
-import { Suspense, use } from "react";
+import { useRouter } from "next/navigation";
+import { Suspense, use, useEffect } from "react";
 import type { Preset } from "@/lib/presets";
 
 type Props = { presets: Promise<Preset[] | null>; chosen: string; onChoose: (id: string) => void };
+
+const ASK_AGAIN_MS = 10_000;
 
 export function StylePicker(props: Props) {
   return (
@@ -18,6 +21,12 @@ export function StylePicker(props: Props) {
 
 function Choices({ presets, chosen, onChoose }: Props) {
   const known = use(presets);
+  const router = useRouter();
+  useEffect(() => {
+    if (known) return;
+    const timer = setTimeout(() => router.refresh(), ASK_AGAIN_MS);
+    return () => clearTimeout(timer);
+  }, [known, presets, router]);
   return (
     <>
       <select value={chosen} onChange={(event) => onChoose(event.target.value)} disabled={!known}>

@@ -2,6 +2,7 @@
 // One piece of work, from the click to its end: sent with a key until a studio takes it, then followed by its events,
 // and sent again with the same key where its studio got lost.
 import { useCallback, useEffect, useReducer, useRef } from "react";
+import { AWAY } from "@/lib/errors";
 import { type Change, IDLE, next } from "@/lib/job-state";
 import { backoff, sleep } from "@/lib/retry";
 import type { Told } from "@/lib/told";
@@ -26,12 +27,17 @@ export function useJob() {
   const cancel = useCallback(() => {
     const mine = run.current;
     if (!mine) return;
-    // One that no studio has taken yet ends here.
-    if (mine.jobId) void fetch(`/api/jobs/${mine.jobId}`, { method: "DELETE" }).catch(() => undefined);
-    else {
-      dispatch({ type: "ended", outcome: { state: "cancelled", message: "Cancelled." } });
+    const leave = (message: string) => {
+      if (mine.stop.signal.aborted) return;
       mine.stop.abort();
-    }
+      dispatch({ type: "ended", outcome: { state: "cancelled", message } });
+    };
+    // One that no studio has taken yet ends here; of the others the events tell the end.
+    if (!mine.jobId) return leave("Cancelled.");
+    fetch(`/api/jobs/${mine.jobId}`, { method: "DELETE" })
+      .then((answer) => answer.ok)
+      .catch(() => false)
+      .then((told) => told || leave("The service could not be told to stop. It may go on, but this page has left it."));
   }, []);
 
   useEffect(() => () => run.current?.stop.abort(), []);
@@ -50,10 +56,11 @@ async function work(send: Send, run: Run, tell: (change: Change) => void): Promi
       tell({ type: "accepted", jobId });
       if ((await listen(jobId, signal, tell)) === "ended") return;
       run.jobId = null;
-    } else if (answer && answer.status < 500) {
-      return tell({ type: "refused", message: await messageOf(answer) });
     } else {
-      tell({ type: "unreachable", message: answer ? await messageOf(answer) : "You seem to be offline." });
+      const error = answer && (await errorOf(answer));
+      const reason = AWAY.find((type) => type === error?.type);
+      if (error && !reason) return tell({ type: "refused", message: error.message });
+      tell({ type: "unreachable", reason: reason ?? "offline" });
     }
     run.wake = new AbortController();
     const asked = Number(answer?.headers.get("retry-after") ?? 0) * 1000;
@@ -61,9 +68,11 @@ async function work(send: Send, run: Run, tell: (change: Change) => void): Promi
   }
 }
 
-async function messageOf(answer: Response): Promise<string> {
-  const body: { error?: { message?: string } } | null = await answer.json().catch(() => null);
-  return body?.error?.message ?? `The server answered ${answer.status}.`;
+/** null where the answer is not this app's but, say, of a proxy in front of it that does not reach it. */
+async function errorOf(answer: Response): Promise<{ type: string; message: string } | null> {
+  const body: { error?: { type: string; message: string } } | null = await answer.json().catch(() => null);
+  if (body?.error) return body.error;
+  return answer.status < 502 ? { type: "error", message: `The server answered ${answer.status}.` } : null;
 }
 
 function listen(jobId: string, signal: AbortSignal, tell: (change: Change) => void): Promise<"ended" | "lost"> {

@@ -13,7 +13,7 @@ export async function answered(route: () => Promise<Response>): Promise<Response
   } catch (error) {
     if (error instanceof Refused) return refusal(error.status, error.type, error.message, error.field);
     if (error instanceof Unreachable) {
-      const answer = refusal(503, "unreachable", error.message);
+      const answer = refusal(503, error.type, error.message);
       answer.headers.set("Retry-After", String(error.retryAfterSeconds ?? 2));
       return answer;
     }

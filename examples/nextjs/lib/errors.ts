@@ -1,8 +1,13 @@
 // What can go wrong on the way to a service, and what a visitor may be told of it.
 
-/** No studio, or not Firestore, answers, or all are too busy: worth another try with the same key. */
+/** Why something is worth another try with the same key. */
+export const AWAY = ["unreachable", "busy", "database_unreachable"] as const;
+export type Away = (typeof AWAY)[number];
+
+/** No studio answers, or all are too busy, or Firestore does not answer. */
 export class Unreachable extends Error {
   constructor(
+    readonly type: Away,
     message: string,
     readonly retryAfterSeconds?: number,
   ) {

@@ -37,7 +37,7 @@ function database(): Firestore | null {
 
 /** Raises Unreachable, whatever Firestore's own error was: a visitor can only come back. */
 async function soon<T>(work: Promise<T>): Promise<T> {
-  const away = () => new Unreachable("The database of posts cannot be reached.");
+  const away = () => new Unreachable("database_unreachable", "The database of posts cannot be reached.");
   return within(ANSWER_MS, work, away).catch((error: unknown) => {
     console.error("Firestore:", error instanceof Error ? error.message : "unknown error");
     throw away();

@@ -1,5 +1,9 @@
 // What a page shows of a job, as a function of what it was told.
+import type { Away } from "./errors";
 import type { Outcome, Spoken, Told } from "./told";
+
+/** `offline`: not even this app answers. */
+export type Reason = Away | "offline";
 
 export type Phase = "idle" | "sending" | "queued" | "running" | "reconnecting" | "unreachable" | "ended";
 
@@ -12,19 +16,33 @@ export type JobState = {
   segments: Spoken[];
   outcome: Outcome | null;
   /** Why it is unreachable. */
-  message: string;
+  reason: Reason;
 };
 
-export type Change = Told | { type: "started" } | { type: "accepted"; jobId: string } | { type: "unreachable"; message: string } | { type: "refused"; message: string };
+export type Change = Told | { type: "started" } | { type: "accepted"; jobId: string } | { type: "unreachable"; reason: Reason } | { type: "refused"; message: string };
 
-export const IDLE: JobState = { phase: "idle", jobId: null, ahead: 0, progress: null, preview: null, segments: [], outcome: null, message: "" };
+/** Why a `service` does not do it now, to follow a colon. */
+export function wordsFor(reason: Reason, service: string): string {
+  switch (reason) {
+    case "unreachable":
+      return `the ${service} cannot be reached.`;
+    case "busy":
+      return `the ${service} is busy.`;
+    case "database_unreachable":
+      return "the database of posts cannot be reached.";
+    case "offline":
+      return "this page has lost its connection.";
+  }
+}
+
+export const IDLE: JobState = { phase: "idle", jobId: null, ahead: 0, progress: null, preview: null, segments: [], outcome: null, reason: "unreachable" };
 
 export function next(state: JobState, change: Change): JobState {
   switch (change.type) {
     case "started":
       return { ...IDLE, phase: "sending" };
     case "accepted":
-      return { ...state, phase: "queued", jobId: change.jobId, message: "" };
+      return { ...state, phase: "queued", jobId: change.jobId };
     case "queued":
       return { ...state, phase: "queued", ahead: change.ahead };
     case "progress": {
@@ -42,7 +60,7 @@ export function next(state: JobState, change: Change): JobState {
     case "lost":
       return { ...state, phase: "reconnecting" };
     case "unreachable":
-      return { ...state, phase: "unreachable", message: change.message };
+      return { ...state, phase: "unreachable", reason: change.reason };
     case "refused":
       return { ...state, phase: "ended", outcome: { state: "failed", message: change.message } };
     case "ended":

@@ -89,7 +89,7 @@ async function first<T>(ask: (box: Box) => Promise<Answer<T>>, among: Box[] = bo
     try {
       answer = await ask(box);
     } catch {
-      away ??= new Unreachable("The studio cannot be reached.");
+      away ??= new Unreachable("unreachable", "The studio cannot be reached.");
       continue;
     }
     if (answer.data !== undefined) return answer.data;
@@ -98,10 +98,10 @@ async function first<T>(ask: (box: Box) => Promise<Answer<T>>, among: Box[] = bo
     const message = error.message ?? `The studio answered ${status}.`;
     // A visitor can do nothing about the token of this app.
     if (status === 401) throw new Refused(502, "token_refused", "The image service does not accept this app's STUDIO_TOKEN.", null);
-    if (status === 429 || status >= 502) away = new Unreachable(message, Number(headers.get("retry-after")) || undefined);
+    if (status === 429 || status >= 502) away = new Unreachable(status === 429 || status === 503 ? "busy" : "unreachable", message, Number(headers.get("retry-after")) || undefined);
     else if (status === 404) unknown = new Refused(404, error.type ?? "not_found", message, error.field ?? null);
     else throw new Refused(status, error.type ?? "refused", message, error.field ?? null);
   }
   // One that is away may be the one that knows it.
-  throw away ?? unknown ?? new Unreachable("No studio answered.");
+  throw away ?? unknown ?? new Unreachable("unreachable", "No studio answered.");
 }

@@ -75,7 +75,7 @@ export function AvatarMaker({ presets }: { presets: Promise<Preset[] | null> }) 
             <p className="note">{working ? "The first strokes come in a moment." : "Your avatar appears here."}</p>
           )}
         </div>
-        {state.phase === "unreachable" && <PlaceholderMark why={state.message} onRetry={retryNow} />}
+        {state.phase === "unreachable" && <PlaceholderMark reason={state.reason} onRetry={retryNow} />}
         <Progress job={state} onCancel={cancel} />
         {pictures.length > 1 && (
           <ul className={styles.others}>

@@ -4,6 +4,7 @@ import { useEffect, useRef, useState } from "react";
 import { Progress } from "@/components/progress";
 import { Transcript } from "@/components/transcript";
 import { useJob } from "@/components/use-job";
+import { wordsFor } from "@/lib/job-state";
 import styles from "./recorder.module.css";
 
 type Recording = { key: string; file: File; url: string };
@@ -87,7 +88,7 @@ export function Recorder({ kept }: { kept: boolean }) {
       <div className="stage" aria-live="polite">
         {state.phase === "unreachable" && (
           <p className="problem" role="status">
-            The speech service cannot be reached. {state.message} Your recording is kept on this page and sent again by itself.{" "}
+            Not sent yet: {wordsFor(state.reason, "speech service")} Your recording is kept on this page and sent again by itself.{" "}
             <button type="button" className="quiet" onClick={retryNow}>
               Try now
             </button>
