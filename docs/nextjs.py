@@ -26,6 +26,8 @@ DESKTOP = (1180, 844)
 HEIGHT = 720
 GAP = 24
 """Pixels."""
+SLOW = 240_000
+"""Milliseconds."""
 
 
 def main(target: Path) -> None:
@@ -51,6 +53,8 @@ def take(place: Town, folder: Path) -> list[Path]:
         phone = new_profile(browser, size=PHONE, dark=True)
         away, voice = phone.new_page(), phone.new_page()
         desktop = new_profile(browser, size=DESKTOP).new_page()
+        for page in (away, voice, desktop):
+            page.set_default_timeout(SLOW)
         publish(away, place)
         away.screenshot(path=shots[1])
         place.start_studio()

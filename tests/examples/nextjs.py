@@ -63,11 +63,12 @@ class Town:
     _running: ExitStack | None = None
 
     def start_studio(self) -> None:
-        """If it is not running; with the jobs and the token that it had."""
+        """If it is not running, and until it is ready; with the jobs and the token that it had."""
         if self._running is None:
             port = int(self.studio.rpartition(":")[2])
             self._running = ExitStack()
             self._running.enter_context(launched(self.folder, port=port, **self.variables))
+            until(lambda: self.ask_studio("/health/ready").status_code == 200, 120)
 
     def kill_studio(self) -> None:
         """As a box that is gone: `kill -9`."""
