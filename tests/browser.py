@@ -83,13 +83,19 @@ def new_profile(
 def open_page(profile: BrowserContext, url: str) -> tuple[Page, Watch]:
     """The studio's page, loaded and ready for a person."""
     page = profile.new_page()
+    watch = watched(page)
+    page.goto(url)
+    page.locator("#avatar-go").wait_for()
+    return page, watch
+
+
+def watched(page: Page) -> Watch:
+    """What the page does from now on."""
     watch = Watch()
     page.on("console", lambda message: _note_message(watch, message))
     page.on("pageerror", lambda error: watch.problems.append(str(error)))
     page.on("request", lambda request: _note_request(watch, request))
-    page.goto(url)
-    page.locator("#avatar-go").wait_for()
-    return page, watch
+    return watch
 
 
 def _note_message(watch: Watch, message: ConsoleMessage) -> None:

@@ -39,10 +39,12 @@ class Launched:
 
 
 @contextmanager
-def launched(folder: Path, *flags: str, **variables: str) -> Iterator[Launched]:
-    """Start the studio with its data in `folder`; ready to work when the block begins."""
+def launched(folder: Path, *flags: str, port: int = 0, **variables: str) -> Iterator[Launched]:
+    """Start the studio with its data in `folder`, on a free port unless one is given; ready to work when the block
+    begins, killed when it ends."""
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.bind(("127.0.0.1", port))
         port = probe.getsockname()[1]
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("STUDIO_", "GRADIO_"))}
     env = {**clean, "STUDIO_DATA_DIR": str(folder / "data"), "HOME": str(folder), **variables}

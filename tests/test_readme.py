@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import ROOT, Launched
+from tests.examples.nextjs import typed
 
 README = (ROOT / "README.md").read_text()
 ELSEWHERE = {
@@ -20,6 +21,7 @@ ELSEWHERE = {
     "python3 launch.py tunnel root@HOST:PORT": "tests/app/cli/test_tunnel.py",
     "python3 launch.py doctor": "tests/app/cli/test_doctor.py",
     "python3 launch.py models pull small-en": "tests/app/cli/test_models.py",
+    **dict.fromkeys(typed(), "tests/examples/test_nextjs.py"),
 }
 """Commands whose tests need more than a shell, and where those are."""
 

@@ -23,12 +23,13 @@ SENTENCE: str = json.loads((SPEECH / "sentences.json").read_text())["sentence.wa
 
 
 @contextmanager
-def transcriber() -> Iterator[tuple[str, subprocess.Popen[str]]]:
+def transcriber(**variables: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
     """`launch.py transcriber` on a free port, as Cloud Run starts it: with PORT."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    env = {name: value for name, value in os.environ.items() if not name.startswith("STUDIO_")} | {"PORT": str(port)}
+    env = {name: value for name, value in os.environ.items() if not name.startswith("STUDIO_")}
+    env |= {"PORT": str(port), **variables}
     command = [sys.executable, "launch.py", "transcriber"]
     process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.PIPE, text=True)
     url = f"http://127.0.0.1:{port}"
