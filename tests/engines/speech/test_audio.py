@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from engines.errors import InvalidMedia
-from engines.speech.audio import BLOCK_BYTES, SAMPLE_RATE, open_audio
+from engines.speech.audio import BLOCK_BYTES, MISSING, open_audio
+from engines.speech.mono import SAMPLE_RATE
 from tests.engines.speech.media import DATA, MALFORMED, SENTENCES, live_webm, silent_video, wav_bytes
 
 
@@ -35,7 +36,7 @@ def test_blocks_are_a_fifth_of_a_second_and_the_rest() -> None:
         assert 0 < sizes[-1] <= BLOCK_BYTES
         assert audio.seconds == sum(sizes) / 2 / SAMPLE_RATE
         assert audio.estimate == pytest.approx(audio.seconds, abs=0.1)
-        assert not audio.damaged
+        assert audio.notes == ()
 
 
 @pytest.mark.parametrize("rate", [8_000, 11_025, 22_050, 44_100, 48_000])
@@ -76,7 +77,6 @@ def test_malformed_files_are_refused_in_plain_words(tmp_path: Path, name: str) -
     ("name", "words"),
     [
         ("zero-bytes.wav", "empty (0 bytes)"),
-        ("ten-hours.wav", "36,000 s of sound, but it holds 1.0 s"),
         ("no-channels.wav", "0 channels"),
         ("rate-1.wav", "1 Hz"),
     ],
@@ -105,7 +105,7 @@ def test_a_cut_recording_gives_what_is_left_and_says_so(tmp_path: Path) -> None:
     path.write_bytes(whole[: len(whole) // 2])
     with open_audio(path) as audio:
         samples = sum(map(len, audio.blocks())) // 2
-        assert audio.damaged
+        assert audio.notes == (MISSING,)
     assert samples == pytest.approx(len(decode(DATA / "sentence.mp3")) / 2, rel=0.1)
 
 
@@ -115,7 +115,7 @@ def test_a_header_of_unknown_length_is_no_damage(tmp_path: Path, announced: int)
     path.write_bytes(wav_bytes(seconds=2, announced=announced))
     with open_audio(path) as audio:
         assert sum(map(len, audio.blocks())) == 2 * SAMPLE_RATE * 2
-        assert not audio.damaged
+        assert audio.notes == ()
 
 
 def test_the_limit_counts_samples_and_not_the_header(tmp_path: Path) -> None:
@@ -126,14 +126,6 @@ def test_the_limit_counts_samples_and_not_the_header(tmp_path: Path) -> None:
     assert len(decode(path, max_seconds=5.1)) == pytest.approx(5 * SAMPLE_RATE, rel=0.01)
     with pytest.raises(InvalidMedia, match=r"longer than 0\.05 minutes"):
         decode(path, max_seconds=3.0)
-
-
-def test_an_honest_header_over_the_limit_is_refused_before_decoding(tmp_path: Path) -> None:
-    path = tmp_path / "five.wav"
-    path.write_bytes(wav_bytes(seconds=5))
-    with open_audio(path) as audio, pytest.raises(InvalidMedia, match="longer than"):
-        next(audio.blocks(3.0))
-    assert audio.seconds == 0
 
 
 def test_a_playlist_reaches_neither_files_nor_the_network(tmp_path: Path) -> None:
