@@ -1,9 +1,9 @@
 """Any sound or video file to 16 kHz mono 16-bit samples, as a stream of short blocks on the file's own clock.
 
 Decode until the end, keep the times, take a header's length for an estimate, refuse only what yields no sound, and say
-what was left out. Knows nothing of recognition. The file comes from a stranger: only a named set of containers is tried,
-nothing but the file itself is ever opened, and whatever is wrong with it becomes an InvalidMedia with a sentence that a
-user can read.
+what was left out. Knows nothing of recognition. The file comes from a stranger: only a named set of containers is
+tried, nothing but the file itself is ever opened, and whatever is wrong with it becomes an InvalidMedia with a sentence
+that a user can read.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from av.stream import Discard, Disposition, Stream
 from engines.errors import InvalidMedia
 from engines.speech import tracks
 from engines.speech.clock import Clock, Fault
-from engines.speech.joined import Part, Window, parts_of
+from engines.speech.joined import Part, Window, id3_length, mp3_tells_length, parts_of
 from engines.speech.mono import SAMPLE_RATE, Mono
 
 BLOCK_SECONDS = 0.2
@@ -185,9 +185,16 @@ class AudioReader:
         yield from self._counted(mono.flush())
         self._report(clock, mono)
         heard = self.seconds - begin - silence
-        certain = container.format.name.split(",")[0] in CERTAIN_LENGTHS
+        certain = self._length_is_certain(container, part)
         if part.cut or (certain and announced and heard < announced * WHOLE_SHARE and announced - heard > 0.5):
             self._say(MISSING)
+
+    def _length_is_certain(self, container: InputContainer, part: Part) -> bool:
+        if container.format.name != "mp3":
+            return container.format.name.split(",")[0] in CERTAIN_LENGTHS
+        window = Window(self._file, part)
+        window.seek(id3_length(window.read(10)))
+        return mp3_tells_length(window.read(64))
 
     def _report(self, clock: Clock, mono: Mono) -> None:
         for fault, at in clock.faults[:MAX_FAULTS]:
@@ -231,7 +238,7 @@ def _decoded(
     while True:
         try:
             packet = next(packets, None)
-        except (av.FFmpegError, EOFError):
+        except (av.FFmpegError, EOFError, OSError, ValueError):
             # The container ends in the middle of something: what came before still counts.
             on_damage()
             return
@@ -239,7 +246,7 @@ def _decoded(
             return
         try:
             frames = packet.decode()
-        except (av.FFmpegError, EOFError):
+        except (av.FFmpegError, EOFError, OSError, ValueError):
             # A damaged packet costs its own few milliseconds, as in any player.
             on_damage()
             continue
@@ -298,7 +305,7 @@ def _open_container(file: IO[bytes], part: Part) -> InputContainer:
             metadata_errors="ignore",
             io_open=_refuse_to_open,
         )
-    except (av.FFmpegError, EOFError) as error:
+    except (av.FFmpegError, EOFError, OSError, ValueError) as error:
         raise InvalidMedia("file", NOT_MEDIA) from error
 
 

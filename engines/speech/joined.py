@@ -29,6 +29,7 @@ _BEGINNINGS = {
     b"FORM": rb"FORM.{4}AIF[FC](?:COMM|FVER|COMT|NAME|AUTH|ANNO)",
     b"\x1aE\xdf\xa3": rb"\x1aE\xdf\xa3.{1,48}\x42\x82.(?:webm|matroska)",
     b"fLaC": rb"fLaC[\x00\x80]\x00\x00\x22",
+    b"riff": rb"riff\x2e\x91\xcf\x11\xa5\xd6\x28\xdb\x04\xc1\x00\x00",
     b"#!AM": rb"#!AMR(?:-WB)?\n",
 }
 _LONGEST = 80
@@ -69,6 +70,9 @@ class Window(io.RawIOBase):
 
     def read(self, size: int = -1) -> bytes:
         left = max(self._part.end - self._part.start - self._at, 0)
+        # A damaged index may point anywhere, also to where no file can seek.
+        if left == 0:
+            return b""
         self._file.seek(self._part.start + self._at)
         data = self._file.read(left if size < 0 else min(size, left))
         self._at += len(data)
@@ -99,6 +103,22 @@ def _part_at(file: IO[bytes], start: int, size: int) -> Part:
         return _wav(file, start, size)
     pattern = _BEGINNINGS.get(head[:4])
     return Part(start, next(_beginnings(file, pattern, start + 1, size), size) if pattern else size)
+
+
+def mp3_tells_length(head: bytes) -> bool:
+    """Whether an MP3 begins with a frame that counts its frames: without it, ffmpeg guesses from the bit rate.
+
+    `head`: the file's first bytes, after any ID3v2 tag.
+    """
+    # Behind the frame's header and side information, 9 to 32 bytes, or 36 bytes in for VBRI.
+    return head[:1] == b"\xff" and any(head[at : at + 4] in (b"Xing", b"Info", b"VBRI") for at in (13, 21, 36))
+
+
+def id3_length(head: bytes) -> int:
+    """Bytes of the ID3v2 tag that begins the file, 0 without one."""
+    if head[:3] != b"ID3" or len(head) < 10:
+        return 0
+    return 10 + sum((byte & 0x7F) << shift for byte, shift in zip(head[6:10], (21, 14, 7, 0), strict=True))
 
 
 def _mp4(file: IO[bytes], start: int, size: int) -> Part:
