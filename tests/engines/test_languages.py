@@ -1,25 +1,31 @@
-"""What callers write for a language is understood."""
+"""How people name a language."""
 
 from __future__ import annotations
 
 import pytest
 
-from engines.requests import TranscribeRequest
+from engines.languages import bcp47
 
 
 @pytest.mark.parametrize(
-    ("written", "code"),
+    ("sent", "understood"),
     [
         ("english", "en"),
-        ("English ", "en"),
+        (" English ", "en"),
+        ("GERMAN", "de"),
+        ("mandarin", "zh"),
+        ("auto", ""),
+        ("Auto", ""),
+        ("null", ""),
+        ("undefined", ""),
         ("Deutsch", "de"),
         ("FRANÇAIS", "fr"),
         ("en_US", "en_US"),
-        ("auto", ""),
         ("", ""),
-        ("null", ""),
-        ("undefined", ""),
+        ("  ", ""),
+        ("en-US", "en-US"),
+        ("klingon", "klingon"),
     ],
 )
-def test_names_codes_and_nothing(written: str, code: str) -> None:
-    assert TranscribeRequest(language=written).language == code
+def test_a_language_may_be_a_name_or_left_open(sent: str, understood: str) -> None:
+    assert bcp47(sent) == understood
