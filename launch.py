@@ -47,6 +47,7 @@ TRANSCRIBER_NEEDS = frozenset(
         "fastapi",
         "httpcore",
         "httpx",
+        "numpy",
         "pillow",
         "prometheus_client",
         "pydantic-settings",

@@ -2,10 +2,33 @@
 
 from __future__ import annotations
 
-MODELS_OWN = frozenset({"", "auto", "null"})
+MODELS_OWN = frozenset({"", "auto", "null", "none", "undefined", "und"})
 """How clients say that they do not know the language, or had no value for it."""
 
 LANGUAGES = {
+    # In their own words, as people write them.
+    "català": "ca",
+    "čeština": "cs",
+    "deutsch": "de",
+    "español": "es",
+    "français": "fr",
+    "italiano": "it",
+    "nederlands": "nl",
+    "polski": "pl",
+    "português": "pt",
+    "svenska": "sv",
+    "türkçe": "tr",
+    "tiếng việt": "vi",
+    "русский": "ru",
+    "українська": "uk",
+    "ελληνικά": "el",
+    "العربية": "ar",
+    "فارسی": "fa",
+    "हिन्दी": "hi",
+    "中文": "zh",
+    "日本語": "ja",
+    "한국어": "ko",
+    # In English, as Whisper's clients send them.
     "arabic": "ar",
     "breton": "br",
     "catalan": "ca",
@@ -42,10 +65,10 @@ LANGUAGES = {
     "uzbek": "uz",
     "vietnamese": "vi",
 }
-"""English names, as Whisper's clients send them, of the languages that Vosk has models for -> BCP 47."""
+"""Names of the languages that Vosk has models for -> BCP 47."""
 
 
 def bcp47(language: str) -> str:
-    """The code of a language's English name; "" for the model's own; anything else as it is."""
+    """The code of a language's name; "" for the model's own; anything else as it is."""
     plain = language.strip()
     return "" if plain.lower() in MODELS_OWN else LANGUAGES.get(plain.lower(), plain)

@@ -92,16 +92,14 @@ class VoskEngine:
             engine=self._info.name,
             where=self._info.where,
             demo=self._info.demo,
-            note=self._note(damaged=done["damaged"]),
+            note=self._note(done["notes"]),
         )
 
     def close(self) -> None:
         self._pool.close()
 
-    def _note(self, *, damaged: bool) -> str:
-        notes = []
-        if damaged:
-            notes.append("Parts of the file are missing or damaged; this is the text of the rest.")
+    def _note(self, heard: list[str]) -> str:
+        notes = list(heard)
         if self._info.demo:
             notes.append(f"{self._info.label}. Use a full Vosk model for real speech.")
         return " ".join(notes)

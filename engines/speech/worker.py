@@ -21,7 +21,8 @@ from typing import IO, Any
 import vosk
 
 from engines.errors import InvalidMedia
-from engines.speech.audio import SAMPLE_RATE, AudioReader, open_audio
+from engines.speech.audio import AudioReader, open_audio
+from engines.speech.mono import SAMPLE_RATE
 
 PROGRESS_SECONDS = 0.2
 """Least time between two progress lines; the parent also takes them as a sign of life."""
@@ -92,7 +93,7 @@ def _recognise(model: vosk.Model, audio: AudioReader, job: dict[str, Any], inbox
             reported = time.monotonic()
             outbox.send("progress", seconds=audio.seconds, estimate=audio.estimate)
     _send_segment(recognizer.FinalResult(), outbox)
-    outbox.send("done", duration=audio.seconds, damaged=audio.damaged)
+    outbox.send("done", duration=audio.seconds, notes=audio.notes)
 
 
 def _send_segment(result: str, outbox: Outbox) -> None:

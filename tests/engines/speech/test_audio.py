@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import socket
 import threading
@@ -11,8 +12,9 @@ import numpy as np
 import pytest
 
 from engines.errors import InvalidMedia
-from engines.speech.audio import BLOCK_BYTES, SAMPLE_RATE, open_audio
-from tests.engines.speech.media import DATA, MALFORMED, SENTENCES, live_webm, silent_video, wav_bytes
+from engines.speech.audio import BLOCK_BYTES, MISSING, open_audio
+from engines.speech.mono import SAMPLE_RATE
+from tests.engines.speech.media import DATA, MALFORMED, SENTENCES, live_webm, silent_video, timed_file, wav_bytes
 
 
 def decode(path: Path, max_seconds: float = 100.0) -> np.ndarray:
@@ -35,7 +37,7 @@ def test_blocks_are_a_fifth_of_a_second_and_the_rest() -> None:
         assert 0 < sizes[-1] <= BLOCK_BYTES
         assert audio.seconds == sum(sizes) / 2 / SAMPLE_RATE
         assert audio.estimate == pytest.approx(audio.seconds, abs=0.1)
-        assert not audio.damaged
+        assert audio.notes == ()
 
 
 @pytest.mark.parametrize("rate", [8_000, 11_025, 22_050, 44_100, 48_000])
@@ -76,7 +78,6 @@ def test_malformed_files_are_refused_in_plain_words(tmp_path: Path, name: str) -
     ("name", "words"),
     [
         ("zero-bytes.wav", "empty (0 bytes)"),
-        ("ten-hours.wav", "36,000 s of sound, but it holds 1.0 s"),
         ("no-channels.wav", "0 channels"),
         ("rate-1.wav", "1 Hz"),
     ],
@@ -105,7 +106,7 @@ def test_a_cut_recording_gives_what_is_left_and_says_so(tmp_path: Path) -> None:
     path.write_bytes(whole[: len(whole) // 2])
     with open_audio(path) as audio:
         samples = sum(map(len, audio.blocks())) // 2
-        assert audio.damaged
+        assert audio.notes == (MISSING,)
     assert samples == pytest.approx(len(decode(DATA / "sentence.mp3")) / 2, rel=0.1)
 
 
@@ -115,7 +116,7 @@ def test_a_header_of_unknown_length_is_no_damage(tmp_path: Path, announced: int)
     path.write_bytes(wav_bytes(seconds=2, announced=announced))
     with open_audio(path) as audio:
         assert sum(map(len, audio.blocks())) == 2 * SAMPLE_RATE * 2
-        assert not audio.damaged
+        assert audio.notes == ()
 
 
 def test_the_limit_counts_samples_and_not_the_header(tmp_path: Path) -> None:
@@ -126,14 +127,6 @@ def test_the_limit_counts_samples_and_not_the_header(tmp_path: Path) -> None:
     assert len(decode(path, max_seconds=5.1)) == pytest.approx(5 * SAMPLE_RATE, rel=0.01)
     with pytest.raises(InvalidMedia, match=r"longer than 0\.05 minutes"):
         decode(path, max_seconds=3.0)
-
-
-def test_an_honest_header_over_the_limit_is_refused_before_decoding(tmp_path: Path) -> None:
-    path = tmp_path / "five.wav"
-    path.write_bytes(wav_bytes(seconds=5))
-    with open_audio(path) as audio, pytest.raises(InvalidMedia, match="longer than"):
-        next(audio.blocks(3.0))
-    assert audio.seconds == 0
 
 
 def test_a_playlist_reaches_neither_files_nor_the_network(tmp_path: Path) -> None:
@@ -168,3 +161,94 @@ def test_a_playlist_reaches_neither_files_nor_the_network(tmp_path: Path) -> Non
                 decode(path)
         listener.join()
     assert not called.is_set()
+
+
+def notes_and_sound(path: Path) -> tuple[tuple[str, ...], np.ndarray]:
+    with open_audio(path) as audio:
+        sound = np.frombuffer(b"".join(audio.blocks()), "<i2")
+        assert audio.seconds == len(sound) / SAMPLE_RATE
+        return audio.notes, sound
+
+
+def level(sound: np.ndarray) -> float:
+    return float(np.sqrt((sound.astype(float) ** 2).mean()))
+
+
+def first_sound(sound: np.ndarray, begin: int = 0) -> float:
+    """Seconds until something is heard, from sample `begin` on."""
+    return (begin + int(np.argmax(np.abs(sound[begin:].astype(int)) > 500))) / SAMPLE_RATE
+
+
+@pytest.mark.parametrize("name", ["a.mkv", "a.mp4", "a.ts", "a.mov"])
+@pytest.mark.parametrize("picture", [False, True])
+def test_a_pause_and_a_late_start_keep_their_length(tmp_path: Path, name: str, picture: bool) -> None:
+    path = timed_file(tmp_path / name, [3.0, 9.0], picture=picture)
+    notes, sound = notes_and_sound(path)
+    assert notes == ()
+    begin = 3.0 if picture else 0.0  # time 0 is the earliest of picture and sound
+    assert first_sound(sound) == pytest.approx(begin, abs=0.1)
+    assert first_sound(sound, int((begin + 3) * SAMPLE_RATE)) == pytest.approx(begin + 6, abs=0.1)
+
+
+def test_a_clock_that_jumps_by_hours_is_passed_over_and_said(tmp_path: Path) -> None:
+    notes, sound = notes_and_sound(timed_file(tmp_path / "a.mkv", [0.0, 30_000.0], picture=False))
+    assert len(sound) == pytest.approx(2 * SAMPLE_RATE, rel=0.1)
+    assert "jumps too far ahead" in notes[0]
+
+
+@pytest.mark.parametrize("name", SENTENCES)
+def test_joined_files_are_heard_whole(tmp_path: Path, name: str) -> None:
+    once = decode(DATA / name)
+    path = tmp_path / name
+    path.write_bytes((DATA / name).read_bytes() * 2)
+    notes, sound = notes_and_sound(path)
+    assert len(sound) == pytest.approx(2 * len(once), rel=0.03)
+    assert level(sound[len(once) :]) == pytest.approx(level(once), rel=0.1)
+    if name != "sentence.mp3":  # an MP3 is frames one after another: no join is seen
+        assert notes[0].startswith("A further recording is joined on at 3.")
+
+
+def test_letters_in_a_comment_are_no_structure(tmp_path: Path) -> None:
+    plain = wav_bytes(data=b"\x00\x10" * 16_000)
+    letters = b"data" + b"\xf0" * 4 + b"RIFF1234WAVEfmt "
+    comment = b"LIST" + len(letters).to_bytes(4, "little") + letters
+    path = tmp_path / "a.wav"
+    for content in (plain[:12] + comment + plain[12:], plain + comment):
+        path.write_bytes(content)
+        notes, sound = notes_and_sound(path)
+        assert (notes, len(sound)) == ((), SAMPLE_RATE)
+
+
+@pytest.mark.parametrize("announced", [0, 1_000, 36_000 * 32_000])
+def test_a_wav_is_read_to_its_end_whatever_its_header_says(tmp_path: Path, announced: int) -> None:
+    path = tmp_path / "a.wav"
+    path.write_bytes(wav_bytes(seconds=2, announced=announced))
+    notes, sound = notes_and_sound(path)
+    assert len(sound) == 2 * SAMPLE_RATE
+    assert notes == ((MISSING,) if announced > 64_000 else ())
+
+
+def test_opposite_channels_do_not_cancel(tmp_path: Path) -> None:
+    voice = decode(DATA / "sentence.wav")
+    half = len(voice) // 2
+    turning = np.concatenate([voice[:half], -voice[half:]])  # in phase first, then opposite
+    path = tmp_path / "a.wav"
+    for right in (-voice, turning, voice * 0):
+        path.write_bytes(wav_bytes(channels=2, data=np.stack([voice, right], axis=1).tobytes()))
+        notes, sound = notes_and_sound(path)
+        assert level(sound) == pytest.approx(level(voice), rel=0.1)
+        assert any("cancel" in note for note in notes) == bool(right.any())
+
+
+def test_damage_anywhere_ends_in_sound_or_a_sentence(tmp_path: Path) -> None:
+    random = np.random.default_rng(1)
+    for name in SENTENCES:
+        whole = (DATA / name).read_bytes()
+        for _ in range(8):
+            content = bytearray(whole[: random.integers(20, len(whole))])
+            for at in random.integers(0, len(content), 10):
+                content[at] = random.integers(256)
+            path = tmp_path / name
+            path.write_bytes(content)
+            with contextlib.suppress(InvalidMedia):
+                decode(path, 4000.0)
