@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import gradio as gr
@@ -16,6 +16,7 @@ from app.jobs.queue import Queue
 from app.ui.account import account_for, account_of
 from app.ui.progress import ended_html, progress_html
 from engines.events import Preview, SegmentHeard
+from engines.speech.paragraphs import ParagraphRule
 
 FRAME_SECONDS = 0.1
 """Shortest time between two updates of the page: more than ten a second help nobody."""
@@ -158,16 +159,18 @@ class _Known:
     job: Job
     preview: Preview | None = None
     heard: str = ""
+    rule: ParagraphRule = field(default_factory=ParagraphRule)
 
     def add(self, event: JobEvent) -> None:
         self.job = event.job
         if event.told is None:
             # Another state: a run that starts again has drawn and heard nothing yet.
-            self.preview, self.heard = None, ""
+            self.preview, self.heard, self.rule = None, "", ParagraphRule()
         elif isinstance(event.told, Preview):
             self.preview = event.told
         elif isinstance(event.told, SegmentHeard):
-            self.heard = f"{self.heard} {event.told.segment.text}".strip()
+            segment = event.told.segment
+            self.heard += self.rule.separator(segment) + segment.text
 
 
 async def _frames(known: _Known, events: AsyncIterator[JobEvent]) -> AsyncIterator[_Known]:
