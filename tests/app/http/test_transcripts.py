@@ -114,7 +114,9 @@ def test_captions_follow_the_correction(api: Served) -> None:
 
     [cue] = srt.parse(captions("srt"))
     assert cue.content == "one two three four"
-    assert [cue.text for cue in webvtt.from_buffer(StringIO(captions("vtt")), format="vtt").captions] == ["one two three four"]
+    assert [cue.text for cue in webvtt.from_buffer(StringIO(captions("vtt")), format="vtt").captions] == [
+        "one two three four"
+    ]
     assert captions("txt") == "one two\nthree four"
     assert captions("tsv").splitlines()[1:] == ["0\t900\tone two", "1000\t1900\tthree four"]
     assert [part["text"] for part in json.loads(captions("json"))["segments"]] == ["one two", "three four"]
