@@ -77,7 +77,7 @@ def transcribe(page: Page) -> None:
     page.locator("#transcribe-file input[type=file]").set_input_files(SOUND)
     page.locator("#transcribe-file").get_by_text(".wav").first.wait_for()
     page.locator("#transcribe-go").click()
-    page.locator("#transcribe-status .done").wait_for()
+    page.locator("carrot-transcript .t-paragraph .w").first.wait_for()
 
 
 TABS: dict[str, Callable[[Page], None]] = {"avatar": avatar, "hero": hero, "transcribe": transcribe}

@@ -130,7 +130,7 @@ def transcript_documents(job: Job, post_id: str, base_url: str) -> tuple[Documen
         "noSpeech": result.no_speech,
         "captions": {
             name: {"fileId": file_id, "url": file_url(base_url, file_id)}
-            for name, file_id in result.captions.model_dump().items()
+            for name, file_id in result.captions.model_dump(exclude_none=True).items()
         },
         "createdAt": _time(job.created_at),
         "finishedAt": _time(job.finished_at),

@@ -66,6 +66,14 @@ CallerDep = Annotated[Caller, Depends(_caller)]
 AccountDep = Annotated[str, Depends(_account)]
 
 
+async def _job(job_id: str, service: ServiceDep, account: AccountDep) -> Job:
+    return await service.queue.get(job_id, account)
+
+
+JobDep = Annotated[Job, Depends(_job)]
+"""The caller's job that the path names."""
+
+
 @dataclass(frozen=True, slots=True)
 class Asked:
     """What a route that makes work was asked, beside its body."""

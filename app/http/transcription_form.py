@@ -14,7 +14,7 @@ from starlette.requests import Request
 from app.http.uploads import Upload, receive_upload
 from engines.errors import InvalidRequest
 
-ResponseFormat = Literal["json", "text", "srt", "vtt", "verbose_json"]
+ResponseFormat = Literal["json", "text", "srt", "vtt", "verbose_json", "tsv"]
 Granularity = Literal["word", "segment"]
 
 RESPONSE_FORMATS: tuple[ResponseFormat, ...] = get_args(ResponseFormat)

@@ -110,6 +110,16 @@ class JobFile:
 
 
 @dataclass(frozen=True, slots=True)
+class Edit:
+    """What somebody made of a job's result; the result itself stays as it is."""
+
+    revision: int
+    """Grows with each edit; 0 before the first."""
+    content: str | None
+    """JSON that the kind understands; None: the result as it was made."""
+
+
+@dataclass(frozen=True, slots=True)
 class Received:
     """A file on its way in or out: whole, at a path of the store's own, and not yet anybody's."""
 
@@ -248,6 +258,10 @@ class Kind(ABC, Generic[Q, W, M, R]):
         """Where the job's file is to be fetched from; None if it came with the request, or there is none."""
         return None if self.input is None else getattr(request, self.input)
 
+    def kept(self, request: Q, work: W) -> Mapping[str, tuple[str, str]]:  # noqa: ARG002 - for kinds that keep some
+        """Inputs that stay after a run that made a result, as files of it: file name and media type by input's name."""
+        return {}
+
     @abstractmethod
     def run(self, work: W, inputs: Mapping[str, Path], context: Context) -> M:
         """The device's part, on the device's thread. Raises StudioError; Cancelled once `context.cancel` is set."""
@@ -361,6 +375,19 @@ class StorageFailed(StudioError):
 
 class StorageBusy(StorageFailed):
     """Another program holds the database for longer than we wait: what could not be stored can be, later."""
+
+
+class EditConflict(StudioError):
+    """Somebody else has edited the result meanwhile."""
+
+    code = "edit_conflict"
+    status = 412
+    field = "revision"
+
+    def __init__(self, sent: int, latest: int) -> None:
+        super().__init__(
+            f"revision is {sent}, and the result is at {latest} by now: read it again, and send your changes for that."
+        )
 
 
 class IdempotencyConflict(InvalidRequest):

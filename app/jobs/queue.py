@@ -20,6 +20,8 @@ from app.jobs.model import (
     AnyKind,
     DeadlineExceeded,
     Draining,
+    Edit,
+    EditConflict,
     FileNotFound,
     Job,
     JobError,
@@ -270,6 +272,29 @@ class Queue:
             return await run_blocking(self._files.read, file.sha256)
         except OSError as error:
             raise FileNotFound(file.id) from error
+
+    async def edit(self, job: Job) -> Edit:
+        """What was made of the job's result last."""
+
+        def read() -> Edit:
+            with self._database.read() as db:
+                return self._rows.edit(db, job.id)
+
+        return await run_blocking(read)
+
+    def save_edit(self, job: Job, content: str | None, revision: int | None) -> Edit:
+        """Keep what somebody made of the job's result, in place of what was made before; None takes that back.
+
+        `revision`: which one they began with, None for any. Raises EditConflict, StorageFailed, and JobNotFound for a
+        job that was deleted meanwhile.
+        """
+        with self._database.exclusive(), self._database.write() as db:
+            latest = self._rows.edit(db, job.id)
+            if revision not in (None, latest.revision):
+                raise EditConflict(revision or 0, latest.revision)
+            if self._rows.state(db, job.id) is None:
+                raise JobNotFound(job.id)
+            return self._rows.put_edit(db, job.id, content, self._now())
 
     # -- what workers do
 

@@ -56,6 +56,8 @@ class Outcome:
 
     result: BaseModel | None = None
     files: tuple[tuple[JobFile, Received], ...] = ()
+    kept: tuple[JobFile, ...] = ()
+    """Inputs of the job that its result needs: they stay as files of it."""
     error: JobError | None = None
 
 
@@ -262,7 +264,7 @@ class States:
             progress=JobProgress.at_end(_state_of(outcome)),
             result=outcome.result,
             error=outcome.error,
-            files=tuple(file for file, _ in outcome.files),
+            files=(*(file for file, _ in outcome.files), *outcome.kept),
         )
         made = [received for _, received in outcome.files]
         with self._database.exclusive(), self._undone_if_it_fails(made):

@@ -149,7 +149,8 @@ class Worker:
             try:
                 context.report(Progress("store", 1, 1, 1.0))
                 result, failed = attempt(job, lambda: kind.store(job.work, made, context))
-                self._queue.end(job, failed or Outcome(result=result, files=tuple(files)))
+                kept = _kept(job, kind, claim)
+                self._queue.end(job, failed or Outcome(result=result, files=tuple(files), kept=kept))
                 if failed:
                     self._queue.discard(received for _, received in files)
             finally:
@@ -165,6 +166,15 @@ class Worker:
             except Exception:
                 # One job's bug must not end the thread that all others wait for.
                 log.exception("a %s job's end could not be stored", self.name)
+
+
+def _kept(job: Job, kind: AnyKind, claim: Claim) -> tuple[JobFile, ...]:
+    """The inputs that stay, as files of the result. Content lies under its hash."""
+    return tuple(
+        JobFile(f"{job.id}-kept_{name}", filename, media_type, path.stat().st_size, path.name)
+        for name, (filename, media_type) in kind.kept(job.request, job.work).items()
+        if (path := claim.inputs[name]).exists()
+    )
 
 
 def attempt(job: Job, work: Callable[[], Any]) -> tuple[Any, Outcome | None]:

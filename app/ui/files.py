@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import secrets
 import shutil
@@ -15,7 +14,6 @@ from PIL import Image
 from app.jobs.model import Job, JobFile
 from app.studio import Studio
 from app.ui.cache import gradio_cache
-from app.work.speech import TranscriptionRequest, TranscriptionResult
 
 THUMBNAIL_SIDE = 320
 
@@ -30,7 +28,8 @@ def served(studio: Studio, job: Job, file: JobFile) -> str:
         except OSError:  # on another disk, or one without links
             shutil.copyfile(source, target)
 
-    return _made_once(job, file.name, write)
+    # In a folder of its own: two files of a job may have one name.
+    return _made_once(job, f"{file.id.rpartition('-')[2]}/{file.name}", write)
 
 
 def thumbnail(studio: Studio, job: Job) -> str:
@@ -55,28 +54,14 @@ def zipped(studio: Studio, job: Job) -> str:
     return _made_once(job, f"carrot-studio-{job.id[:8]}.zip", write)
 
 
-def transcript_json(job: Job) -> str:
-    """The whole transcript with words, times and confidences as a file."""
-
-    def write(target: Path) -> None:
-        assert isinstance(job.result, TranscriptionResult)
-        assert isinstance(job.request, TranscriptionRequest)
-        told = job.result.model_dump(mode="json", exclude={"captions"})
-        public = {"job_id": job.id, "filename": job.request.filename, **told}
-        target.write_text(json.dumps(public, ensure_ascii=False, indent=2), encoding="utf-8")
-
-    return _made_once(job, "transcript.json", write)
-
-
 def _made_once(job: Job, name: str, write: Callable[[Path], None]) -> str:
     """The path of a file in the account's part of the cache, written if it is not there."""
-    folder = gradio_cache().folder(job.account) / f"job-{job.id}"
-    folder.mkdir(exist_ok=True)
-    target = folder / name
+    target = gradio_cache().folder(job.account) / f"job-{job.id}" / name
+    target.parent.mkdir(parents=True, exist_ok=True)
     if target.exists():
         target.touch()  # Shown again: the cache deletes what nobody was shown for a while.
         return str(target)
-    part = folder / f"{secrets.token_hex(4)}-{name}"
+    part = target.with_name(f"{secrets.token_hex(4)}-{target.name}")
     write(part)
     part.replace(target)
     return str(target)

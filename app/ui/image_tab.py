@@ -8,13 +8,12 @@ from pathlib import Path
 
 import gradio as gr
 
-from app.jobs.model import Job
 from app.jobs.queue import Submission
 from app.studio import Studio
 from app.ui.account import account_of
 from app.ui.image_form import ImageForm, seed_to_use
 from app.ui.image_results import ImageResults, picked_image, recent_jobs, shown_job
-from app.ui.work import QUIET, Controls, Updates, Values, Work, wire_work
+from app.ui.work import QUIET, Controls, Started, Updates, Values, Work, wire_work
 from app.work.image import PicturesResult
 from app.work.presets import PresetRequest
 
@@ -42,12 +41,12 @@ def wire(tab: ImageTab, studio: Studio) -> None:
     """Connect the tab's components."""
     form, view = tab.form, tab.results
 
-    def submit(values: Values, account: str) -> tuple[Job, Updates]:
+    def submit(values: Values, account: str) -> Started:
         seed = seed_to_use(values[form.fields["seed"]], values[form.seed_mode], values[form.drawn])
         request = tab.read(values, seed)
         inputs = {name: studio.files.take(path, path.name) for name, path in tab.files(values).items()}
         job = studio.queue.submit(Submission(form.kind, request, account, inputs))
-        return job, {form.fields["seed"]: str(seed), form.drawn: str(seed)}
+        return Started((job,), {form.fields["seed"]: str(seed), form.drawn: str(seed)})
 
     work = Work(
         form.kind,

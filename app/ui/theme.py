@@ -30,7 +30,7 @@ def mount_options() -> dict[str, Any]:
 
 def page_script() -> str:
     """The script that the page puts into its head."""
-    return _static("queue.js") + _static("page.js")
+    return _static("queue.js") + _static("page.js") + _static("transcript.js")
 
 
 def theme() -> gr.themes.Base:
@@ -115,7 +115,7 @@ def style_sheet() -> str:
         "@font-face{font-family:'Inter';font-style:normal;font-weight:100 900;font-display:swap;"
         f"src:url(data:font/woff2;base64,{font}) format('woff2');}}\n"
     )
-    return face + _static("style.css")
+    return face + _static("style.css") + _static("transcript.css")
 
 
 def _static(name: str) -> str:

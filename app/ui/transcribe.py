@@ -10,17 +10,18 @@ import gradio as gr
 from app.jobs.model import Job
 from app.jobs.queue import Submission
 from app.studio import Studio
-from app.ui.account import account_of
 from app.ui.transcript_view import (
     TranscriptView,
     cleared,
+    files_html,
+    heard_html,
     recent_transcripts,
     shown_transcript,
     transcript_view,
 )
-from app.ui.work import QUIET, Controls, Updates, Values, Work, controls, wire_work
+from app.ui.work import QUIET, Controls, Started, Updates, Values, Work, controls, wire_work
 from app.work.speech import TranscriptionRequest
-from engines.errors import InvalidRequest
+from engines.errors import InvalidRequest, StudioError
 from engines.requests import parse
 from engines.results import SpeechModelInfo
 
@@ -74,9 +75,14 @@ def _sources() -> tuple[gr.File, gr.Audio, gr.State]:
     with gr.Tabs(elem_classes="inner-tabs"):
         with gr.Tab("Upload a file", id="upload", elem_id="transcribe-upload-tab") as upload_tab:
             upload = gr.File(
-                label="Audio or video", show_label=False, type="filepath", height=170, elem_id="transcribe-file"
+                label="Audio or video",
+                show_label=False,
+                file_count="multiple",
+                type="filepath",
+                height=170,
+                elem_id="transcribe-file",
             )
-            gr.HTML('<p class="hint">WAV, MP3, M4A, Ogg, WebM, MP4 and most others.</p>')
+            gr.HTML('<p class="hint">One file or several: WAV, MP3, M4A, Ogg, WebM, MP4 and most others.</p>')
         with gr.Tab("Record", id="record", elem_id="transcribe-record-tab") as record_tab:
             gr.HTML(NOT_SECURE)
             recording = gr.Audio(
@@ -95,35 +101,47 @@ def _sources() -> tuple[gr.File, gr.Audio, gr.State]:
 def _wire(tab: TranscribeTab, studio: Studio) -> None:
     view = tab.view
 
-    def submit(values: Values, account: str) -> tuple[Job, Updates]:
-        return _submit(tab, studio, values, account), cleared(view)
-
-    async def open_recent(values: Values, event: gr.SelectData, request: gr.Request) -> Updates:
-        job_id = values[view.recent_ids][int(event.index[0])]
-        job = await studio.queue.get(job_id, account_of(request))
-        return await shown_transcript(view, studio, job)
+    async def show(job: Job) -> Updates:
+        return shown_transcript(view, job)
 
     work = Work(
         "transcription",
         tab.controls,
         view.status,
-        submit,
-        show=lambda job: shown_transcript(view, studio, job),
+        submit=lambda values, account: _submit(tab, studio, values, account),
+        show=show,
         recent=lambda account: recent_transcripts(view, studio, account),
-        text=view.text,
+        heard=lambda text: {view.heard: heard_html(text)},
+        together=lambda jobs, refused: {view.files: files_html(jobs, refused)},
     )
     inputs = {tab.upload, tab.recording, tab.source, tab.language}
     wire_work(work, studio.queue, [tab.controls.go.click], inputs, view.components)
-    view.recent.select(open_recent, {view.recent_ids}, view.components, **QUIET)
 
 
-def _submit(tab: TranscribeTab, studio: Studio, values: Values, account: str) -> Job:
+def _submit(tab: TranscribeTab, studio: Studio, values: Values, account: str) -> Started:
+    """A job for each file. Raises InvalidRequest without one, and what the first one raises if none is taken."""
     recorded = values[tab.source] == "record"
-    path = values[tab.recording if recorded else tab.upload]
-    if not path:
+    chosen = values[tab.recording if recorded else tab.upload]
+    paths = [Path(path) for path in ([chosen] if recorded else chosen or []) if path]
+    if not paths:
         todo = "Record something first." if recorded else "Choose an audio or video file first."
         raise InvalidRequest("audio", todo)
-    name = "recording" if recorded else Path(path).name
-    request = parse(TranscriptionRequest, {"filename": name, "language": values[tab.language]})
-    file = studio.files.take(Path(path), name)
-    return studio.queue.submit(Submission("transcription", request, account, {"audio": file}))
+    jobs: list[Job] = []
+    refused: list[tuple[str, str]] = []
+    for path in paths:
+        name = f"recording{path.suffix}" if recorded else path.name
+        try:
+            jobs.append(_submit_one(studio, path, name, values[tab.language], account))
+        except StudioError as error:
+            if len(paths) == 1:
+                raise
+            refused.append((name, str(error)))
+    if not jobs:
+        raise InvalidRequest("audio", refused[0][1])
+    return Started(tuple(jobs), cleared(tab.view), tuple(refused))
+
+
+def _submit_one(studio: Studio, path: Path, name: str, language: str, account: str) -> Job:
+    # Kept, because the page plays it beside its text.
+    request = parse(TranscriptionRequest, {"filename": name, "language": language, "keep_audio": True})
+    return studio.queue.submit(Submission("transcription", request, account, {"audio": studio.files.take(path, name)}))

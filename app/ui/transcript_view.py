@@ -1,24 +1,34 @@
-"""Where a transcript appears: notice, text, words, downloads, and the recent ones."""
+"""Where transcripts appear: notice, the files in work, the text as it is heard, the transcript, and the recent ones.
+
+The transcript itself is the page's own element, `<carrot-transcript>` of static/transcript.js, which is told a job's id
+and asks the studio for its words: those of hours would be megabytes in every update of Gradio's.
+"""
 
 from __future__ import annotations
 
+import html
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import PurePath
 
 import gradio as gr
 
-from app.concurrency import run_blocking
-from app.jobs.model import Job
+from app.jobs.model import Job, JobState
 from app.studio import Studio
-from app.ui.files import served, transcript_json
-from app.ui.progress import note_html
+from app.ui.progress import note_html, running_words, waiting_words
 from app.ui.work import Updates
 from app.work.speech import TranscriptionRequest, TranscriptionResult
 
 RECENT = 10
-CAPTIONS = ("txt", "srt", "vtt")
 NO_SPEECH = "No speech was found."
+
+NOTHING_SHOWN = "<carrot-transcript></carrot-transcript>"
+"""Always there, so that a press on a recent one has something to show it in."""
+
+HEARD_CHARS = 1500
+"""Of the text that is shown while it is heard: its end. The text of hours, sent again with each segment, would grow to
+gigabytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,105 +36,88 @@ class TranscriptView:
     """The right half of the Transcribe tab."""
 
     status: gr.HTML
-    text: gr.Textbox
-    words_box: gr.Accordion
-    words: gr.Dataframe
-    downloads_row: gr.Row
-    downloads: dict[str, gr.DownloadButton]
+    files: gr.HTML
+    """States of several files that were sent at once."""
+    heard: gr.HTML
+    transcript: gr.HTML
     recent_box: gr.Column
-    recent: gr.Dataframe
-    recent_ids: gr.State
+    recent: gr.HTML
 
     @property
     def components(self) -> list[gr.components.Component]:
-        return [
-            self.status,
-            self.text,
-            self.words_box,
-            self.words,
-            self.downloads_row,
-            *self.downloads.values(),
-            self.recent_box,
-            self.recent,
-            self.recent_ids,
-        ]
+        return [self.status, self.files, self.heard, self.transcript, self.recent_box, self.recent]
 
 
 def transcript_view() -> TranscriptView:
     """Lay the components out; call it inside the tab's right column."""
     status = gr.HTML("", elem_id="transcribe-status")
-    text = gr.Textbox(
-        label="Text",
-        lines=7,
-        max_lines=16,
-        interactive=False,
-        placeholder="The text appears here.",
-        buttons=["copy"],
-        elem_id="transcribe-text",
-    )
-    with gr.Row(visible=False, elem_classes="result-actions") as downloads_row:
-        downloads = {
-            name: gr.DownloadButton(name.upper(), size="md", min_width=70, elem_id=f"transcribe-{name}")
-            for name in (*CAPTIONS, "json")
-        }
-    with gr.Accordion("Words", open=True, visible=False, elem_id="transcribe-words-box") as words_box:
-        words = gr.Dataframe(
-            headers=["Word", "Start (s)", "End (s)", "Confidence"],
-            datatype=["str", "str", "str", "str"],
-            interactive=False,
-            show_label=False,
-            max_height=320,
-            buttons=["copy"],
-            elem_id="transcribe-words",
-        )
+    files = gr.HTML("", elem_id="transcribe-files")
+    heard = gr.HTML("", elem_id="transcribe-heard", apply_default_css=False)
+    transcript = gr.HTML(NOTHING_SHOWN, elem_id="transcribe-result", apply_default_css=False)
     with gr.Column(visible=False, elem_classes="recent-box") as recent_box:
         gr.HTML('<h2 class="recent-head">Recent</h2>')
-        recent = gr.Dataframe(
-            headers=["When", "File", "Text"],
-            datatype=["str", "str", "str"],
-            interactive=False,
-            label="Recent",
-            show_label=False,
-            max_height=260,
-            column_widths=["22%", "30%", "48%"],
-            buttons=[],
-            elem_id="transcribe-recent",
-        )
-    return TranscriptView(
-        status, text, words_box, words, downloads_row, downloads, recent_box, recent, recent_ids=gr.State([])
-    )
+        recent = gr.HTML("", elem_id="transcribe-recent")
+    return TranscriptView(status, files, heard, transcript, recent_box, recent)
 
 
-async def shown_transcript(view: TranscriptView, studio: Studio, job: Job) -> Updates:
+def shown_transcript(view: TranscriptView, job: Job) -> Updates:
     """Show a job that has a result."""
     result = _result_of(job)
-    rows = word_rows(result)
-    by_id = {file.id: file for file in job.files}
-    files = {name: await run_blocking(served, studio, job, by_id[getattr(result.captions, name)]) for name in CAPTIONS}
-    files["json"] = await run_blocking(transcript_json, job)
-    said = done_words(result)
     return {
-        view.status: note_html(job, said, "note" if result.no_speech else "done"),
-        view.text: result.text,
-        view.words_box: gr.Accordion(f"Words ({len(rows)})", visible=bool(rows)),
-        view.words: rows,
-        view.downloads_row: gr.Row(visible=not result.no_speech),
-        **{view.downloads[name]: path for name, path in files.items()},
+        view.status: note_html(job, done_words(result), "note" if result.no_speech else "done"),
+        view.heard: "",
+        view.transcript: f'<carrot-transcript job="{job.id}"></carrot-transcript>',
     }
 
 
 def cleared(view: TranscriptView) -> Updates:
     """Nothing of an earlier transcript, so that its text is not taken for that of the job in work."""
-    return {
-        view.text: "",
-        view.words_box: gr.Accordion(visible=False),
-        view.words: [],
-        view.downloads_row: gr.Row(visible=False),
-    }
+    return {view.heard: "", view.files: "", view.transcript: NOTHING_SHOWN}
 
 
-def word_rows(result: TranscriptionResult) -> list[list[str]]:
-    return [[word.word, f"{word.start:.2f}", f"{word.end:.2f}", f"{word.confidence:.0%}"] for word in result.words]
+def heard_html(text: str) -> str:
+    """The end of what has been heard so far."""
+    shown = text if len(text) <= HEARD_CHARS else f"… {text[-HEARD_CHARS:].partition(' ')[2]}"
+    return f'<div class="heard">{html.escape(shown)}</div>' if shown else ""
+
+
+def files_html(jobs: Sequence[Job], refused: Sequence[tuple[str, str]] = ()) -> str:
+    """A line for each file that was sent at once, and for each that was not taken: its name and why."""
+    rows = [_file_row(job) for job in jobs]
+    rows += [_row(html.escape(name), f'<span class="problem">{html.escape(why)}</span>') for name, why in refused]
+    return f'<ul class="files" aria-label="Files">{"".join(rows)}</ul>'
+
+
+def _file_row(job: Job) -> str:
+    name = html.escape(_file(job))
+    if job.state is JobState.SUCCEEDED:
+        return _result_row(job, "state", "Done")
+    if job.state is JobState.FAILED and job.error is not None:
+        return _row(name, f'<span class="problem">{html.escape(job.error.message)}</span>')
+    return _row(name, f'<span class="more">{html.escape(_state_words(job))}</span>')
+
+
+def _state_words(job: Job) -> str:
+    if job.state is JobState.QUEUED:
+        return waiting_words(job.progress.ahead)
+    if job.state is JobState.RUNNING:
+        # In tenths: each change draws the whole list anew.
+        tenths = int(job.progress.fraction * 10) * 10
+        return f"{running_words(job).partition(' · ')[0]} · {tenths} %"
+    return job.state.value.capitalize()
+
+
+def _row(name: str, more: str) -> str:
+    return f'<li><div class="row"><span class="name">{name}</span>{more}</div></li>'
+
+
+def _result_row(job: Job, kind: str, last: str) -> str:
+    """A line to press, which shows the transcript."""
+    name, beginning = html.escape(_file(job)), html.escape(_beginning(job) or NO_SPEECH)
+    return (
+        f'<li><button type="button" data-transcript="{job.id}"><span class="name">{name}</span>'
+        f'<span class="more">{beginning}</span><span class="{kind}">{last}</span></button></li>'
+    )
 
 
 def done_words(result: TranscriptionResult) -> str:
@@ -138,11 +131,8 @@ def done_words(result: TranscriptionResult) -> str:
 async def recent_transcripts(view: TranscriptView, studio: Studio, account: str) -> Updates:
     """The account's newest transcripts."""
     jobs = await studio.queue.recent(account, "transcription", RECENT)
-    return {
-        view.recent_box: gr.Column(visible=bool(jobs)),
-        view.recent: [[_when(job), _file(job), _beginning(job)] for job in jobs],
-        view.recent_ids: [job.id for job in jobs],
-    }
+    rows = "".join(_result_row(job, "when", _when(job)) for job in jobs)
+    return {view.recent_box: gr.Column(visible=bool(jobs)), view.recent: f'<ul class="files recent">{rows}</ul>'}
 
 
 def _when(job: Job) -> str:
@@ -155,7 +145,7 @@ def _file(job: Job) -> str:
 
 
 def _beginning(job: Job) -> str:
-    text = _result_of(job).text
+    text = " ".join(_result_of(job).text[:120].split())
     return text if len(text) <= 80 else f"{text[:79]}…"
 
 

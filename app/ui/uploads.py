@@ -18,7 +18,7 @@ from app.http.uploads import OnBytes, close, receive_form
 from app.ui.cache import FileCache
 
 MAX_FILES = 16
-"""Of one request; no field of the page takes more than one."""
+"""Of one request: what is dropped on the page at once."""
 
 
 async def receive_files(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import gradio as gr
@@ -14,8 +14,9 @@ from app.jobs.live import JobEvent
 from app.jobs.model import Job, JobNotFound, JobState
 from app.jobs.queue import Queue
 from app.ui.account import account_for, account_of
-from app.ui.progress import ended_html, progress_html
+from app.ui.progress import ended_html, note_html, progress_html
 from engines.events import Preview, SegmentHeard
+from engines.speech.paragraphs import ParagraphRule
 
 FRAME_SECONDS = 0.1
 """Shortest time between two updates of the page: more than ten a second help nobody."""
@@ -32,6 +33,9 @@ Values = dict[Any, Any]
 Updates = dict[Any, Any]
 """What an event gives: new values keyed by component."""
 
+Refused = tuple[tuple[str, str], ...]
+"""Of several files, the names of those that were not taken, and why."""
+
 
 @dataclass(frozen=True, slots=True)
 class Controls:
@@ -40,10 +44,20 @@ class Controls:
     go: gr.Button
     cancel: gr.Button
     running: gr.BrowserState
-    """Id of the job in work or NO_JOB, kept by the browser: a reload finds it again."""
+    """Ids of the jobs in work, with commas, or NO_JOB; kept by the browser: a reload finds them again."""
 
     def busy(self, busy: bool) -> Updates:
         return {self.go: gr.Button(interactive=not busy), self.cancel: gr.Button(interactive=busy)}
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """What a press on the main button began."""
+
+    jobs: tuple[Job, ...]
+    updates: Updates
+    """What the tab shows from now on."""
+    refused: Refused = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,14 +67,16 @@ class Work:
     kind: str
     controls: Controls
     status: gr.HTML
-    submit: Callable[[Values, str], tuple[Job, Updates]]
-    """Form values and account -> the job, and what the tab shows from now on. May block."""
+    submit: Callable[[Values, str], Started]
+    """Form values and account -> the jobs. May block."""
     show: Callable[[Job], Awaitable[Updates]]
     """A job that has a result -> the tab's new look."""
     recent: Callable[[str], Awaitable[Updates]]
     """Account -> the tab's list of recent jobs."""
-    text: gr.Textbox | None = None
-    """Where a transcript grows while it is heard."""
+    heard: Callable[[str], Updates] = lambda _: {}
+    """A transcript as far as it is heard -> what shows it."""
+    together: Callable[[tuple[Job, ...], Refused], Updates] = lambda *_: {}
+    """Several jobs that were sent at once, and what was refused -> what shows their states."""
 
 
 def running_job(tab_id: str) -> gr.BrowserState:
@@ -90,21 +106,22 @@ def wire_work(
 
     async def start(values: Values, request: gr.Request) -> AsyncIterator[Updates]:
         account = account_for(request, work.kind)
-        job, updates = await run_blocking(work.submit, values, account)
-        yield {**updates, buttons.running: job.id}
-        async for updates in _follow(work, queue, job.id, account, at_end={}):
+        started = await run_blocking(work.submit, values, account)
+        ids = [job.id for job in started.jobs]
+        yield {**started.updates, buttons.running: ",".join(ids)}
+        async for updates in _follow(work, queue, ids, account, at_end={}, refused=started.refused):
             yield updates
 
     async def resume(values: Values, request: gr.Request) -> AsyncIterator[Updates]:
         account = account_of(request)
         yield await work.recent(account)
-        job_id = values[buttons.running]
-        if job_id != NO_JOB and await _is_known(queue, job_id, account):
-            async for updates in _follow(work, queue, job_id, account, at_end=buttons.busy(False)):
+        ids = [job_id for job_id in _ids(values[buttons.running]) if await _is_known(queue, job_id, account)]
+        if ids:
+            async for updates in _follow(work, queue, ids, account, at_end=buttons.busy(False)):
                 yield updates
 
     async def stop(values: Values, request: gr.Request) -> Updates:
-        if (job_id := values[buttons.running]) != NO_JOB:
+        for job_id in _ids(values[buttons.running]):
             await queue.cancel(job_id, account_of(request))
         return {buttons.cancel: gr.Button(interactive=False)}
 
@@ -118,6 +135,10 @@ def wire_work(
     gr.on([gr.context.Context.root_block.load], resume, {buttons.running}, everything, **QUIET)
 
 
+def _ids(running: str) -> list[str]:
+    return [] if running == NO_JOB else running.split(",")
+
+
 async def _is_known(queue: Queue, job_id: str, account: str) -> bool:
     """False for a job that the browser remembers and the studio has deleted."""
     try:
@@ -127,28 +148,44 @@ async def _is_known(queue: Queue, job_id: str, account: str) -> bool:
     return True
 
 
-async def _follow(work: Work, queue: Queue, job_id: str, account: str, *, at_end: Updates) -> AsyncIterator[Updates]:
-    """The tab's changes until the job is final; the last has `at_end`. Raises JobFailed after it for a failed job."""
-    picture, preview = None, ""
-    async for known in _frames(_Known(await queue.get(job_id, account)), queue.events(job_id, account)):
-        if known.job.final:
-            break
-        if known.preview is not picture:
-            picture = known.preview
-            # Encoded here, on a thread, and once for all who look.
-            preview = await run_blocking(getattr, picture, "uri") if picture else ""
-        # The buttons each time: the browser may merge two updates that come at once, and keep the later one.
-        now = {work.status: progress_html(known.job, preview), **work.controls.busy(True)}
-        yield now | ({work.text: known.heard} if work.text is not None and known.heard else {})
-    job = known.job
-    idle = {work.controls.running: NO_JOB, **at_end}
-    if job.state is JobState.SUCCEEDED:
-        shown = await work.show(job)
-        yield {**shown, **await work.recent(account), **idle}
-        return
-    yield {work.status: ended_html(job), **idle}
-    if job.state is not JobState.CANCELLED:
-        job.succeeded()
+async def _follow(
+    work: Work, queue: Queue, ids: list[str], account: str, *, at_end: Updates, refused: Refused = ()
+) -> AsyncIterator[Updates]:
+    """The tab's changes until the jobs are final, one after another; the last has `at_end`.
+
+    Of several the first result is shown, and the others are there to be chosen. Raises JobFailed after the last change
+    for a single job that failed.
+    """
+    several = len(ids) + len(refused) > 1
+    shown = False
+
+    async def together() -> Updates:
+        return work.together(tuple([await queue.get(job_id, account) for job_id in ids]), refused) if several else {}
+
+    for number, job_id in enumerate(ids, start=1):
+        picture, preview = None, ""
+        async for known in _frames(_Known(await queue.get(job_id, account)), queue.events(job_id, account)):
+            if known.job.final:
+                break
+            if known.preview is not picture:
+                picture = known.preview
+                # Encoded here, on a thread, and once for all who look.
+                preview = await run_blocking(getattr, picture, "uri") if picture else ""
+            # The buttons each time: the browser may merge two updates that come at once, and keep the later one.
+            now = {work.status: progress_html(known.job, preview), **work.controls.busy(True), **await together()}
+            yield now | (work.heard(known.heard) if known.heard and not shown else {})
+        job = known.job
+        end = {work.controls.running: NO_JOB, **at_end} if number == len(ids) else {}
+        if job.state is JobState.SUCCEEDED:
+            # Somebody may be reading the first one already.
+            counted = {work.status: note_html(job, f"{number} of {len(ids)} done.", "done")}
+            result = counted if shown else await work.show(job)
+            shown = True
+            yield {**result, **await together(), **await work.recent(account), **end}
+            continue
+        yield {work.status: ended_html(job), **await together(), **end}
+        if job.state is not JobState.CANCELLED and not several:
+            job.succeeded()
 
 
 @dataclass(slots=True)
@@ -158,16 +195,18 @@ class _Known:
     job: Job
     preview: Preview | None = None
     heard: str = ""
+    rule: ParagraphRule = field(default_factory=ParagraphRule)
 
     def add(self, event: JobEvent) -> None:
         self.job = event.job
         if event.told is None:
             # Another state: a run that starts again has drawn and heard nothing yet.
-            self.preview, self.heard = None, ""
+            self.preview, self.heard, self.rule = None, "", ParagraphRule()
         elif isinstance(event.told, Preview):
             self.preview = event.told
         elif isinstance(event.told, SegmentHeard):
-            self.heard = f"{self.heard} {event.told.segment.text}".strip()
+            segment = event.told.segment
+            self.heard += self.rule.separator(segment) + segment.text
 
 
 async def _frames(known: _Known, events: AsyncIterator[JobEvent]) -> AsyncIterator[_Known]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+import mimetypes
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal, get_args
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from app.jobs.model import Context, Kind, Received
 from app.work.request import Address, JobRequest
@@ -14,9 +16,23 @@ from engines.errors import InvalidRequest
 from engines.protocols import SpeechEngine
 from engines.requests import Language, TranscribeRequest
 from engines.results import Result, Transcript, Unused
-from engines.speech.captions import to_srt, to_vtt
+from engines.speech.captions import to_srt, to_tsv, to_vtt
+from engines.speech.paragraphs import text_of
 
 DEVICE = "speech"
+
+CaptionFormat = Literal["srt", "vtt", "txt", "tsv", "json"]
+CAPTION_FORMATS: tuple[CaptionFormat, ...] = get_args(CaptionFormat)
+CAPTION_TYPES: dict[CaptionFormat, str] = {
+    "srt": "application/x-subrip",
+    "vtt": "text/vtt",
+    "txt": "text/plain",
+    "tsv": "text/tab-separated-values",
+    "json": "application/json",
+}
+
+MAX_NAME_CHARS = 60
+"""Of a name before its ending: file systems take 255 bytes, and a character has up to four."""
 
 
 class TranscriptionRequest(JobRequest):
@@ -26,18 +42,26 @@ class TranscriptionRequest(JobRequest):
     language: Language = ""
     audio: Address | None = None
     audio_sha256: str | None = None
+    keep_audio: Annotated[
+        bool, Field(description="Keep the file among the job's, to listen while reading; else it is deleted at the end")
+    ] = False
 
 
 class Captions(Result):
-    """Ids of the files with a transcript's captions."""
+    """Ids of the files with a transcript's captions; null in jobs of versions that did not make one."""
+
+    model_config = ConfigDict(serialize_by_alias=True)
 
     srt: str
     vtt: str
     txt: str
+    tsv: str | None = None
+    # A model has a method of that name.
+    json_: str | None = Field(default=None, alias="json")
 
 
 class TranscriptionResult(Transcript):
-    """A transcript, and where its captions are."""
+    """A transcript, and where its captions are. `text` has a line for each paragraph."""
 
     captions: Captions
 
@@ -70,14 +94,58 @@ class TranscriptionKind(Kind[TranscriptionRequest, TranscribeRequest, Transcript
     def run(self, work: TranscribeRequest, inputs: Mapping[str, Path], context: Context) -> Transcript:
         return self._engine.transcribe(work, inputs["audio"], context.report, context.cancel)
 
-    def store(
-        self,
-        work: TranscribeRequest,  # noqa: ARG002 - what every kind gets
-        made: Transcript,
-        context: Context,
-    ) -> TranscriptionResult:
-        srt = context.keep("captions.srt", "application/x-subrip", to_srt(made).encode())
-        vtt = context.keep("captions.vtt", "text/vtt", to_vtt(made).encode())
-        txt = context.keep("transcript.txt", "text/plain", made.text.encode())
+    def kept(self, request: TranscriptionRequest, work: TranscribeRequest) -> Mapping[str, tuple[str, str]]:
+        if not request.keep_audio:
+            return {}
+        guessed = mimetypes.guess_type(work.filename)[0] or ""
+        # Never a type that a browser would run, whatever the file is called.
+        media_type = guessed if guessed.startswith(("audio/", "video/")) else "application/octet-stream"
+        return {"audio": (named(work.filename, Path(work.filename).suffix[1:]), media_type)}
+
+    def store(self, work: TranscribeRequest, made: Transcript, context: Context) -> TranscriptionResult:
+        made = with_paragraphs(made)
+        ids = {
+            name: context.keep(named(work.filename, name), CAPTION_TYPES[name], rendered(made, name).encode()).id
+            for name in CAPTION_FORMATS
+        }
         values = {name: getattr(made, name) for name in Transcript.model_fields}
-        return TranscriptionResult(**values, captions=Captions(srt=srt.id, vtt=vtt.id, txt=txt.id))
+        return TranscriptionResult(**values, captions=Captions.model_validate(ids))
+
+
+def with_paragraphs(transcript: Transcript) -> Transcript:
+    """The same with paragraphs in its text, where the text is that of the segments."""
+    text = text_of(transcript.segments)
+    same = text.split() == transcript.text.split()
+    return transcript.model_copy(update={"text": text}) if same else transcript
+
+
+def rendered(transcript: Transcript, form: CaptionFormat) -> str:
+    """The transcript as a file of this kind."""
+    return _RENDERERS[form](transcript)
+
+
+def _to_json(transcript: Transcript) -> str:
+    told = transcript.model_dump(mode="json", include=set(Transcript.model_fields) | {"no_speech"})
+    return json.dumps(told, ensure_ascii=False, indent=1)
+
+
+def _to_txt(transcript: Transcript) -> str:
+    return transcript.text
+
+
+_RENDERERS: dict[CaptionFormat, Callable[[Transcript], str]] = {
+    "srt": to_srt,
+    "vtt": to_vtt,
+    "txt": _to_txt,
+    "tsv": to_tsv,
+    "json": _to_json,
+}
+
+
+def named(filename: str, ending: str) -> str:
+    """A name for a file made of the one that was called `filename`: fit for any file system, and not hidden."""
+    stem = Path(filename.replace("\\", "/")).stem
+    plain = "".join(char if char.isprintable() and char not in '/\\:*?"<>|' else "_" for char in stem)
+    plain = plain.strip(" .")[:MAX_NAME_CHARS] or "transcript"
+    ending = "".join(char for char in ending if char.isascii() and char.isalnum())[:8]
+    return f"{plain}.{ending}" if ending else plain

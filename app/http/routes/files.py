@@ -11,6 +11,7 @@ from PIL import Image
 
 from app.concurrency import run_blocking
 from app.http.deps import ServiceDep
+from app.http.disposition import disposition as named_disposition
 from app.http.errors import ERRORS
 from engines.errors import InvalidRequest
 
@@ -47,7 +48,7 @@ async def read_file(
     headers = {
         "ETag": etag,
         "Cache-Control": KEEP_A_YEAR,
-        "Content-Disposition": f'{disposition}; filename="{file.name}"',
+        "Content-Disposition": named_disposition(disposition, file.name),
     }
     if if_none_match == etag:
         return Response(status_code=304, headers=headers)

@@ -14,12 +14,12 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 
 from app.concurrency import run_blocking
-from app.http.deps import AccountDep, Asked, AskedDep, ServiceDep, StudioDep, accepted, base_url_of, submit
+from app.http.deps import AccountDep, Asked, AskedDep, JobDep, ServiceDep, StudioDep, accepted, base_url_of, submit
 from app.http.errors import ERRORS, ERRORS_OF_STREAM
 from app.http.uploads import receive_upload
 from app.http.views import AnyJob, AnyResult, JobView, view_of
 from app.jobs.live import JobEvent
-from app.jobs.model import Interrupted, Job, JobState, Priority, Received, StorageFailed, Webhook
+from app.jobs.model import Interrupted, JobState, Priority, Received, StorageFailed, Webhook
 from app.jobs.queue import Submission
 from app.scopes import require_kind
 from app.studio import Studio
@@ -199,12 +199,6 @@ async def _made(
     )
     return accepted(asked, job)
 
-
-async def _job(job_id: str, service: ServiceDep, account: AccountDep) -> Job:
-    return await service.queue.get(job_id, account)
-
-
-JobDep = Annotated[Job, Depends(_job)]
 
 # Those that answer with a whole job are plain functions, which FastAPI runs and encodes on a thread of their own: the
 # transcript of hours takes a while.

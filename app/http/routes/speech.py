@@ -1,4 +1,4 @@
-"""OpenAI's audio transcription in its five response formats, for the studio and the speech service alike."""
+"""OpenAI's audio transcription in its response formats, and as whisper's TSV; for the studio and the speech service."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field
 
 from app.concurrency import run_blocking
 from app.http.deps import AskedDep, ServiceDep, accepted, finish, submit
+from app.http.disposition import disposition
 from app.http.errors import ERRORS
 from app.http.stream import Event, EventStream, described, sse
 from app.http.transcription_form import OPENAPI_BODY, TranscriptionForm, open_transcription_form
@@ -22,10 +23,11 @@ from app.work.speech import TranscriptionRequest, TranscriptionResult
 from engines.events import SegmentHeard
 from engines.requests import parse
 from engines.results import Segment, Unused, Word
+from engines.speech.paragraphs import ParagraphRule
 
 router = APIRouter(prefix="/v1", tags=["OpenAI"], responses=ERRORS)
 
-MEDIA_TYPES = {"srt": "application/x-subrip; charset=utf-8", "vtt": "text/vtt; charset=utf-8"}
+CAPTIONS = ("srt", "vtt", "tsv")
 
 
 class Usage(BaseModel):
@@ -64,7 +66,8 @@ class TokenUsage(BaseModel):
 
 
 class TextDelta(Event):
-    """What has been heard since the one before, a segment at a time; all of them together are the text."""
+    """What has been heard since the one before, a segment at a time; all of them together are the text, line breaks
+    between paragraphs included."""
 
     type: Literal["transcript.text.delta"] = "transcript.text.delta"
     delta: str
@@ -148,10 +151,12 @@ async def _answer(service: Service, job: Job, form: TranscriptionForm) -> Any:
     assert isinstance(result, TranscriptionResult)
     if form.response_format == "text":
         return PlainTextResponse(result.text)
-    if media_type := MEDIA_TYPES.get(form.response_format):
+    if form.response_format in CAPTIONS:
         name = getattr(result.captions, form.response_format)
         (file,) = (file for file in job.files if file.id == name)
-        return Response(await service.queue.content(file), media_type=media_type)
+        headers = {"Content-Disposition": disposition("inline", file.name)}
+        media_type = f"{file.media_type}; charset=utf-8"
+        return Response(await service.queue.content(file), media_type=media_type, headers=headers)
     common = TranscriptionAnswer(
         text=result.text, usage=Usage(seconds=math.ceil(result.duration)), **dict(_told(job, result))
     )
@@ -184,15 +189,17 @@ class TranscriptEvents:
 
     def __init__(self) -> None:
         self._heard = ""
+        self._rule = ParagraphRule()
 
     async def __call__(self, event: JobEvent) -> list[bytes]:
         if isinstance(event.told, SegmentHeard):
-            return self._delta(event.told.segment.text)
+            segment = event.told.segment
+            return self._delta(self._rule.separator(segment) + segment.text)
         result = event.job.result
         if not isinstance(result, TranscriptionResult):
             return []
         # What was done before this request, or elsewhere, comes without its segments.
-        rest = result.text.removeprefix(self._heard).lstrip() if result.text.startswith(self._heard) else ""
+        rest = result.text.removeprefix(self._heard) if result.text.startswith(self._heard) else ""
         done = TextDone(
             text=result.text,
             language=result.language,
@@ -204,9 +211,8 @@ class TranscriptEvents:
     def _delta(self, text: str) -> list[bytes]:
         if not text:
             return []
-        delta = f" {text}" if self._heard else text
-        self._heard += delta
-        return [sse(TextDelta(delta=delta))]
+        self._heard += text
+        return [sse(TextDelta(delta=text))]
 
 
 def _segment(number: int, segment: Segment) -> VerboseSegment:

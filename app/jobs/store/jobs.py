@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 
 from app.jobs.model import (
     AnyKind,
+    Edit,
     Job,
     JobError,
     JobFile,
@@ -216,6 +217,18 @@ class JobRows:
                 "INSERT INTO files (id, job_id, input, name, media_type, size, sha256) VALUES (?, ?, 0, ?, ?, ?, ?)",
                 (file.id, job_id, file.name, file.media_type, file.size, file.sha256),
             )
+
+    def edit(self, db: sqlite3.Connection, job_id: str) -> Edit:
+        row = db.execute("SELECT revision, content FROM edits WHERE job_id = ?", (job_id,)).fetchone()
+        return Edit(0, None) if row is None else Edit(row["revision"], row["content"])
+
+    def put_edit(self, db: sqlite3.Connection, job_id: str, content: str | None, at: float) -> Edit:
+        row = db.execute(
+            "INSERT INTO edits (job_id, revision, at, content) VALUES (?, 1, ?, ?) ON CONFLICT (job_id) DO UPDATE"
+            " SET revision = revision + 1, at = excluded.at, content = excluded.content RETURNING revision",
+            (job_id, at, content),
+        ).fetchone()
+        return Edit(row["revision"], content)
 
     def drop_inputs(self, db: sqlite3.Connection, job_id: str) -> list[str]:
         """Forget what the job needed to run; the hashes that nobody refers to any more."""

@@ -258,4 +258,19 @@ def deliver(db: sqlite3.Connection, folder: Path) -> None:  # noqa: ARG001 - eve
         db.execute(statement)
 
 
-MIGRATIONS: tuple[Callable[[sqlite3.Connection, Path], None], ...] = (begin, deliver)
+VERSION_3 = """
+CREATE TABLE edits (
+    job_id TEXT PRIMARY KEY REFERENCES jobs (id) ON DELETE CASCADE,
+    revision INTEGER NOT NULL, -- grows with each edit
+    at REAL NOT NULL,
+    content TEXT -- NULL: it was taken back
+) STRICT
+"""
+
+
+def edit(db: sqlite3.Connection, folder: Path) -> None:  # noqa: ARG001 - every step's signature
+    """Version 3: what people make of results lies beside them."""
+    db.execute(VERSION_3)
+
+
+MIGRATIONS: tuple[Callable[[sqlite3.Connection, Path], None], ...] = (begin, deliver, edit)

@@ -74,7 +74,7 @@ def test_transcribe_gives_text_words_captions_and_the_jobs_id(good: dict[str, An
     assert spoken["text"] == "word1 word2"
     assert [word["word"] for word in spoken["words"]] == ["word1", "word2"]
     assert spoken["words"][1]["start"] == 0.5
-    assert [Path(path).suffix for path in spoken["captions"]] == [".srt", ".vtt", ".txt"]
+    assert [Path(path).suffix for path in spoken["captions"]] == [".srt", ".vtt", ".txt", ".tsv", ".json"]
     assert "-->" in Path(spoken["captions"][0]).read_text()
     assert spoken["job_id"] == spoken["details"]["job_id"]
     assert spoken["details"]["no_speech"] is False

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import BrowserContext, Page, Playwright, expect
+from playwright.sync_api import BrowserContext, Locator, Page, Playwright, expect
 
 from app.ui.transcript_view import NO_SPEECH
 from engines.speech.vosk_engine import VoskEngine
@@ -20,7 +21,8 @@ from tests.small_engines import BlobEngine
 
 ROOT = Path(__file__).parents[3]
 SPEECH = ROOT / "tests" / "data" / "speech"
-SENTENCE: str = json.loads((SPEECH / "sentences.json").read_text())["sentence.wav"]
+SENTENCES: dict[str, str] = json.loads((SPEECH / "sentences.json").read_text())
+SENTENCE, DIGITS = SENTENCES["sentence.wav"], SENTENCES["digits.wav"]
 
 
 @pytest.fixture(scope="module")
@@ -57,40 +59,66 @@ def transcribe(page: Page, file: Path) -> None:
     until_done(page, "transcribe", before)
 
 
-def cell(page: Page, table: str, row: int, column: int) -> str:
-    return page.locator(f"#transcribe-{table}").get_by_test_id(f"cell-{row}-{column}").inner_text().strip()
+def text_of(page: Page) -> Locator:
+    return page.locator("carrot-transcript .t-text p")
 
 
 @pytest.mark.parametrize("ending", ["wav", "m4a", "ogg", "webm", "mp4"])
 def test_a_file_of_any_kind_becomes_its_text(tab: Page, ending: str) -> None:
     transcribe(tab, SPEECH / f"sentence.{ending}")
-    expect(tab.locator("#transcribe-text textarea")).to_have_value(SENTENCE)
+    expect(text_of(tab)).to_have_text(SENTENCE)
 
 
 def test_words_captions_and_recent_come_with_the_text(tab: Page) -> None:
     transcribe(tab, SPEECH / "sentence.wav")
-    expect(tab.locator("#transcribe-words-box")).to_contain_text(f"Words ({len(SENTENCE.split())})")
-    for row, word in enumerate(SENTENCE.split()[:3]):
-        cells = [cell(tab, "words", row, column) for column in range(4)]
-        assert cells[0] == word
-        assert 0 <= float(cells[1]) < float(cells[2])
-        assert cells[3].endswith("%")
+    words = tab.locator(".t-text .w")
+    expect(words).to_have_text(SENTENCE.split())
+    assert re.fullmatch(r"0:00 · \d+ % sure", words.first.get_attribute("title") or "")
     expect(tab.locator("#transcribe-status")).to_contain_text("demo model")
-    for ending, part in (("srt", "-->"), ("vtt", "WEBVTT"), ("txt", SENTENCE), ("json", '"confidence"')):
+    for ending, part in (
+        ("srt", "-->"),
+        ("vtt", "WEBVTT"),
+        ("txt", SENTENCE),
+        ("tsv", "start\tend"),
+        ("json", '"confidence"'),
+    ):
         with tab.expect_download() as download:
-            tab.locator(f"#transcribe-{ending}").click()
+            tab.get_by_role("link", name=ending.upper(), exact=True).click()
+        assert download.value.suggested_filename == f"sentence.{ending}"
         assert part in Path(download.value.path()).read_text()
-    assert cell(tab, "recent", 0, 1) == "sentence.wav"
     tab.reload()
     open_tab(tab, "Transcribe")
-    tab.locator("#transcribe-recent").get_by_test_id("cell-0-2").click()
-    expect(tab.locator("#transcribe-text textarea")).to_have_value(SENTENCE)
+    recent = tab.locator("#transcribe-recent button").first
+    expect(recent).to_contain_text("sentence.wav")
+    recent.click()
+    expect(text_of(tab)).to_have_text(SENTENCE)
+
+
+def test_several_files_are_jobs_of_their_own(tab: Page, tmp_path: Path) -> None:
+    broken = tmp_path / "broken.wav"
+    broken.write_text("this is not sound at all, it is a text\n" * 20)
+    files = [SPEECH / "sentence.wav", broken, SPEECH / "digits.wav", SPEECH / "silence.wav"]
+    tab.locator("#transcribe-file input[type=file]").set_input_files(files)
+    tab.locator("#transcribe-file").get_by_text("silence").first.wait_for()
+    tab.locator("#transcribe-go").click()
+    lines = tab.locator("#transcribe-files li")
+    expect(lines).to_have_count(4)
+    for number, told in enumerate(("Done", "cannot be read as sound", "Done", NO_SPEECH)):
+        expect(lines.nth(number)).to_contain_text(files[number].name)
+        expect(lines.nth(number)).to_contain_text(told)
+    expect(tab.locator("#transcribe-status")).to_contain_text("4 of 4 done.")
+    expect(tab.locator("#transcribe-go")).to_be_enabled()
+    expect(text_of(tab)).to_have_text(SENTENCE)
+    lines.nth(2).locator("button").click()
+    expect(tab.locator("carrot-transcript h2")).to_have_text("digits.wav")
+    expect(text_of(tab)).to_have_text(DIGITS)
 
 
 def test_a_file_without_speech_is_a_neutral_notice_and_an_empty_text(tab: Page) -> None:
     transcribe(tab, SPEECH / "silence.wav")
     expect(tab.locator("#transcribe-status .note")).to_contain_text(NO_SPEECH)
-    expect(tab.locator("#transcribe-text textarea")).to_have_value("")
+    expect(tab.locator("carrot-transcript .t-none")).to_have_text(NO_SPEECH)
+    expect(tab.locator("carrot-transcript .t-text")).to_have_count(0)
     assert tab.get_by_test_id("toast-text").count() == 0
 
 
@@ -117,7 +145,8 @@ def test_the_microphone_is_heard(tab: Page) -> None:
     tab.wait_for_timeout(1500)
     tab.locator("#transcribe-go").click()
     until_done(tab, "transcribe", before)
-    heard = tab.locator("#transcribe-text textarea").input_value().split()
+    expect(tab.locator("carrot-transcript h2")).to_have_text("recording.wav")
+    heard = text_of(tab).all_inner_texts()[0].split()
     assert len(set(heard) & set(SENTENCE.split())) >= len(set(SENTENCE.split())) // 2
 
 
@@ -139,15 +168,16 @@ def test_the_text_grows_while_it_is_heard(page: Page, served: Served, tmp_path: 
     page.locator("#transcribe-file input[type=file]").set_input_files(write_sound(tmp_path))
     page.locator("#transcribe-file").get_by_text(".wav").first.wait_for()
     page.locator("#transcribe-go").click()
-    expect(page.locator("#transcribe-text textarea")).to_have_value("word1 word2")
+    expect(page.locator("#transcribe-heard")).to_have_text("word1 word2")
     expect(page.locator("#transcribe-status .running")).to_be_visible()
     assert served.running()
     page.reload()
     open_tab(page, "Transcribe")
-    expect(page.locator("#transcribe-text textarea")).to_have_value("word1 word2")
+    expect(page.locator("#transcribe-heard")).to_have_text("word1 word2")
     served.speech.gate.set()
     page.locator("#transcribe-status .done").wait_for()
-    expect(page.locator("#transcribe-text textarea")).to_have_value("word1 word2")
+    expect(page.locator("#transcribe-heard")).to_be_hidden()
+    expect(text_of(page)).to_have_text("word1 word2")
 
 
 def test_the_page_says_where_recording_does_not_work(page: Page) -> None:
