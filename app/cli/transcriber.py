@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
-from contextlib import ExitStack
+import threading
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from app.accounts import Accounts
 from app.fetch import Fetcher
-from app.http.apps import create_transcriber
 from app.jobs.fetching import FETCHED_AT_ONCE, FetchWorker
 from app.jobs.model import FETCH, AnyKind
 from app.jobs.queue import Queue
@@ -22,6 +22,7 @@ from app.settings.fields import TranscriberSettings
 from app.studio import Service
 from app.work.speech import TranscriptionKind
 from engines.errors import StudioError
+from engines.imports import uncollected
 from engines.protocols import SpeechEngine
 from engines.speech.vosk_engine import VoskEngine
 
@@ -45,6 +46,7 @@ def main(settings: TranscriberSettings) -> int:
             workers=settings.speech_workers,
             max_seconds=settings.max_audio_minutes * 60,
         )
+        _begin_to_load(engine)
         service = assemble(settings, engine)
     except (PortRefused, StudioError) as problem:
         sys.stderr.write(f"{problem}\n")
@@ -53,6 +55,9 @@ def main(settings: TranscriberSettings) -> int:
         min(settings.drain_seconds, CLOUD_RUN_DRAIN_SECONDS) if settings.cloud_run_service else settings.drain_seconds
     )
 
+    with uncollected():
+        from app.http.apps import create_transcriber
+
     return run(
         create_transcriber(service, Accounts(settings.tokens), settings.trusted_hosts),
         listener,
@@ -60,6 +65,19 @@ def main(settings: TranscriberSettings) -> int:
         drain_seconds=drain,
         on_started=lambda: say(f"Speech service on http://{settings.host}:{settings.port} with {engine.info.label}"),
     )
+
+
+def _begin_to_load(engine: SpeechEngine) -> None:
+    """Load the model beside the imports that are still to come, on the other core: each takes about half a second.
+
+    The service's own worker asks for the same a moment later, and tells why it cannot be loaded.
+    """
+
+    def load() -> None:
+        with suppress(StudioError):
+            engine.load()
+
+    threading.Thread(target=load, daemon=True, name="load").start()
 
 
 def assemble(settings: TranscriberSettings, speech: SpeechEngine) -> Service:
