@@ -26,7 +26,7 @@ class Google:
         pem = serialization.Encoding.PEM
         private = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()).decode()
         self._public = key.public_key().public_bytes(pem, serialization.PublicFormat.SubjectPublicKeyInfo).decode()
-        self._signer = crypt.RSASigner.from_string(private)
+        self._signer = crypt.RSASigner.from_string(private)  # type: ignore[no-untyped-call]
         self._private = private
         self.url = ""
         self.lifetime = 3600
@@ -48,7 +48,7 @@ class Google:
 
     def token_for(self, assertion: str) -> str:
         """An ID token for who signed `assertion` with the account's key. Raises ValueError."""
-        claims = jwt.decode(assertion, certs={"1": self._public}, audience="https://oauth2.googleapis.com/token")
+        claims = jwt.decode(assertion, certs={"1": self._public}, audience="https://oauth2.googleapis.com/token")  # type: ignore[no-untyped-call]
         assert claims["iss"] == ACCOUNT
         return self.issue(claims["target_audience"])
 
@@ -56,13 +56,13 @@ class Google:
         self.audiences.append(audience)
         now = int(time.time())
         claims = {"iss": "https://accounts.google.com", "aud": audience, "iat": now, "exp": now + self.lifetime}
-        return bytes(jwt.encode(self._signer, claims | {"number": len(self.audiences)})).decode()
+        return bytes(jwt.encode(self._signer, claims | {"number": len(self.audiences)})).decode()  # type: ignore[no-untyped-call]
 
     def audience_of(self, authorization: str) -> str:
         """As Cloud Run's front looks at the header: whom the token is for. Raises ValueError for any other."""
         scheme, _, token = authorization.partition(" ")
         assert scheme == "Bearer"
-        return str(jwt.decode(token, certs={"1": self._public})["aud"])
+        return str(jwt.decode(token, certs={"1": self._public})["aud"])  # type: ignore[no-untyped-call]
 
 
 @contextmanager

@@ -59,9 +59,8 @@ def ask(script: Script, auth: GoogleIdToken | BearerToken) -> Transcript:
 
 def test_a_key_files_account_is_shown_and_its_token_kept(key: Google) -> None:
     auth = GoogleIdToken(AUDIENCE, required=True)
-    with scripted(Answer()) as script:
-        with ThreadPoolExecutor(4) as pool:
-            texts = list(pool.map(lambda _: ask(script, auth).text, range(8)))
+    with scripted(Answer()) as script, ThreadPoolExecutor(4) as pool:
+        texts = list(pool.map(lambda _: ask(script, auth).text, range(8)))
     assert texts == ["from the cloud"] * 8
     assert {key.audience_of(headers["Authorization"]) for headers in script.headers} == {AUDIENCE}
     assert key.audiences == [AUDIENCE]  # one for all eight
@@ -120,7 +119,7 @@ def test_a_key_file_that_is_no_use_fails_and_says_where_to_look(
     for path in (broken, tmp_path / "missing.json"):
         monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(path))
         caplog.clear()
-        with scripted(Answer()) as script, pytest.raises(ServiceUnavailable, match="credentials cannot be used") as told:
+        with scripted(Answer()) as script, pytest.raises(ServiceUnavailable, match="cannot be used") as told:
             ask(script, GoogleIdToken(AUDIENCE, required=required))
         assert script.bodies == []
         assert "GOOGLE_APPLICATION_CREDENTIALS names the key file" in caplog.text
