@@ -166,10 +166,8 @@ def _run(rest: str, stage: Stage, values: Mapping[str, str]) -> None:
         option, _, rest = rest.partition(" ")
         [target] = re.findall(r"^--mount=type=cache,target=(\S+)$", option)
         assert target == "/root/.cache/pip", target
-        asked = subprocess.run(
-            [sys.executable, "-m", "pip", "cache", "dir"], capture_output=True, text=True, check=True
-        )
-        cache = Path(subprocess.run(asked, capture_output=True, text=True, check=True).stdout.strip())
+        ask = [sys.executable, "-m", "pip", "cache", "dir"]
+        cache = Path(subprocess.run(ask, capture_output=True, text=True, check=True).stdout.strip())
         cache.mkdir(parents=True, exist_ok=True)
         seen[cache] = target
     step(stage, ["sh", "-ec", rest], dict(values), seen)

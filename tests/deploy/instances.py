@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
@@ -52,18 +53,24 @@ class Instance:
 
 
 @contextlib.contextmanager
-def instances(count: int, command: Sequence[str], cwd: Path, env: Mapping[str, str]) -> Iterator[list[Instance]]:
-    """So many services, each with its own PORT, ready; ended with the block."""
-    running = []
+def instances(
+    count: int, command: Sequence[str], cwd: Path, env: Mapping[str, str], *, quiet: bool = False
+) -> Iterator[list[Instance]]:
+    """So many services, each with its own PORT, ready; ended with the block. `quiet`: their log is nobody's."""
+    running: list[Instance] = []
     try:
         for _ in range(count):
             port = free_port()
-            running.append(
-                Instance(subprocess.Popen([part.replace("{PORT}", str(port)) for part in command], cwd=cwd,
-                                          env={**env, "PORT": str(port)}), port)
-            )  # fmt: skip
+            process = subprocess.Popen(
+                [part.replace("{PORT}", str(port)) for part in command],
+                cwd=cwd,
+                env={**env, "PORT": str(port)},
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL if quiet else None,
+            )
+            running.append(Instance(process, port))
         for instance in running:
-            until(lambda each=instance: _ready(each), 120)  # type: ignore[misc]
+            until(functools.partial(_ready, instance), 120)
         yield running
     finally:
         for instance in running:
@@ -78,7 +85,6 @@ def _ready(instance: Instance) -> bool:
 
 
 def _family(pid: int) -> list[int]:
-    children = Path(f"/proc/{pid}/task/{pid}/children")
     found = [pid]
     # A process may be started by any thread.
     for task in Path(f"/proc/{pid}/task").iterdir():
