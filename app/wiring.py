@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import httpx
 
@@ -38,7 +37,7 @@ from engines.devices import SDXL_BYTES, Device, find_device
 from engines.protocols import ImageEngine, SpeechEngine
 from engines.sdxl.engine import SdxlEngine
 from engines.speech.cloud_run import CloudRunEngine
-from engines.speech.service_auth import BearerToken, GoogleIdToken
+from engines.speech.service_auth import service_auth
 from engines.speech.vosk_engine import VoskEngine
 from engines.weights.hub import HubFolder
 from engines.weights.names import is_hub_id
@@ -109,21 +108,13 @@ def build_speech(settings: Settings) -> SpeechEngine:
     )
     if settings.transcription_service_url is None or settings.speech == "vosk":
         return local
-    auth = _auth_for(settings.transcription_service_url, settings)
+    token = settings.transcription_token
+    auth = service_auth(
+        settings.transcription_service_url,
+        settings.transcription_auth,
+        "" if token is None else token.get_secret_value(),
+    )
     return CloudRunEngine(settings.transcription_service_url, fallback=local, auth=auth)
-
-
-def _auth_for(url: str, settings: Settings) -> httpx.Auth | None:
-    """How the studio proves to the speech service that it may call."""
-    if settings.transcription_token is not None:
-        return BearerToken(settings.transcription_token.get_secret_value())
-    address = urlsplit(url)
-    on_cloud_run = address.scheme == "https" and (address.hostname or "").endswith(".run.app")
-    if settings.transcription_auth == "google" or (settings.transcription_auth == "auto" and on_cloud_run):
-        audience = f"{address.scheme}://{address.netloc}"
-        # A service that is open to everybody was called from machines without an account before, and still is.
-        return GoogleIdToken(audience, required=settings.transcription_auth == "google")
-    return None
 
 
 def open_accounts(settings: Settings) -> Accounts:

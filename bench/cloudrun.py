@@ -56,24 +56,21 @@ def start(model: Path) -> tuple[float, float, float]:
         return time.perf_counter() - began, one.cpu_seconds, one.memory_mb
 
 
-def minutes_of(file: Path) -> float:
-    with wave.open(str(file)) as sound:
-        return float(sound.getnframes() / sound.getframerate() / 60)
-
-
-def processor_seconds_a_minute(model: Path, repeats: int) -> tuple[float, float]:
+def processor_seconds_a_minute(model: Path, recording: Path, repeats: int) -> tuple[float, float]:
     """What one instance uses for a minute of sound, two recordings at once; and how large it is then (MB, PSS)."""
     with instances(1, command(model), ROOT, environment(), quiet=True) as [one]:
+        with wave.open(str(recording)) as sound:
+            minutes = sound.getnframes() / sound.getframerate() / 60
         engine = CloudRunEngine(one.url)
-        work(engine, 2, 2)
+        work(engine, recording, 2, 2)  # both processes have the model now
         before = one.cpu_seconds
-        work(engine, repeats, 2)
-        return (one.cpu_seconds - before) / (repeats * minutes_of(RECORDING)), one.memory_mb
+        work(engine, recording, repeats, 2)
+        return (one.cpu_seconds - before) / (repeats * minutes), one.memory_mb
 
 
-def work(engine: CloudRunEngine, count: int, at_once: int, done: list[str] | None = None) -> None:
+def work(engine: CloudRunEngine, file: Path, count: int, at_once: int, done: list[str] | None = None) -> None:
     def one(_: int) -> None:
-        got = engine.transcribe(TranscribeRequest(filename="a.wav"), RECORDING, lambda _: None, Event())
+        got = engine.transcribe(TranscribeRequest(filename="a.wav"), file, lambda _: None, Event())
         if done is not None:
             done.append(got.text)
 
@@ -93,7 +90,7 @@ def killed_in_the_middle(model: Path, count: int, recordings: int, kills: int) -
         began = time.perf_counter()
         with ThreadPoolExecutor(1) as pool:
             engine = CloudRunEngine(address, options=CallOptions(backoff=0.2))
-            sent = pool.submit(work, engine, recordings, 2 * count, done)
+            sent = pool.submit(work, engine, RECORDING, recordings, 2 * count, done)
             for number, doomed in enumerate(them[:kills], 1):
                 while len(done) < number * recordings // (kills + 1):
                     time.sleep(0.05)
@@ -124,6 +121,7 @@ def kill(instance: Instance) -> None:
 def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--vosk-model", type=Path, default=DEMO, help="a real model makes the cost a real one")
+    parser.add_argument("--recording", type=Path, default=RECORDING, help="a WAV in the model's language, for the cost")
     parser.add_argument("--instances", type=int, default=10)
     parser.add_argument("--recordings", type=int, default=100)
     parser.add_argument("--kills", type=int, default=4)
@@ -132,7 +130,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     model = options.vosk_model.absolute()
     start(model)  # so that every file has been read once
     starts = [start(model) for _ in range(5)]
-    used, busy_mb = processor_seconds_a_minute(model, options.repeats)
+    used, busy_mb = processor_seconds_a_minute(model, options.recording, options.repeats)
     lost = killed_in_the_middle(model, options.instances, options.recordings, options.kills)
     second = VCPUS * VCPU_SECOND + GIBS * GIB_SECOND
     idle = VCPUS * IDLE_VCPU_SECOND + GIBS * IDLE_GIB_SECOND

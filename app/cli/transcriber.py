@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from contextlib import ExitStack, suppress
+from collections.abc import Callable
+from concurrent.futures import Future
+from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -46,8 +48,7 @@ def main(settings: TranscriberSettings) -> int:
             workers=settings.speech_workers,
             max_seconds=settings.max_audio_minutes * 60,
         )
-        _begin_to_load(engine)
-        service = assemble(settings, engine)
+        service = assemble(settings, engine, _begin_to_load(engine))
     except (PortRefused, StudioError) as problem:
         sys.stderr.write(f"{problem}\n")
         return 1
@@ -67,21 +68,31 @@ def main(settings: TranscriberSettings) -> int:
     )
 
 
-def _begin_to_load(engine: SpeechEngine) -> None:
+def _begin_to_load(engine: SpeechEngine) -> Callable[[], None]:
     """Load the model beside the imports that are still to come, on the other core: each takes about half a second.
 
-    The service's own worker asks for the same a moment later, and tells why it cannot be loaded.
+    Returns what waits for it and raises what it raised. Loading it again meanwhile would start a second process.
     """
+    loaded: Future[None] = Future()
 
     def load() -> None:
-        with suppress(StudioError):
+        try:
             engine.load()
+        except BaseException as error:  # noqa: BLE001 - it is raised where the result is asked for
+            loaded.set_exception(error)
+        else:
+            loaded.set_result(None)
 
     threading.Thread(target=load, daemon=True, name="load").start()
+    return loaded.result
 
 
-def assemble(settings: TranscriberSettings, speech: SpeechEngine) -> Service:
-    """The speech service: the studio's queue, over a folder that goes with the process. Raises StorageFailed."""
+def assemble(settings: TranscriberSettings, speech: SpeechEngine, load: Callable[[], None] | None = None) -> Service:
+    """The speech service: the studio's queue, over a folder that goes with the process. Raises StorageFailed.
+
+    `load`: what loads `speech`, if not itself.
+    """
+    load = load or speech.load
     kinds: list[AnyKind] = [TranscriptionKind(speech)]
     opener = Fetcher(settings.fetch_hosts, max_bytes=settings.max_upload_mb * 2**20)
     with ExitStack() as opened:
@@ -94,7 +105,7 @@ def assemble(settings: TranscriberSettings, speech: SpeechEngine) -> Service:
             queue=queue,
             files=files,
             workers=(
-                Worker("speech", queue, kinds, lambda _: speech.load(), width=settings.speech_workers),
+                Worker("speech", queue, kinds, lambda _: load(), width=settings.speech_workers),
                 FetchWorker(queue, files, kinds, opener),
             ),
             speech=speech,

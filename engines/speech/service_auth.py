@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import AsyncGenerator, Callable
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 
@@ -30,11 +31,28 @@ LOOK_AGAIN_SECONDS = 600.0
 """Where no credentials were found, finding that out took seconds: it is not done again for every recording."""
 
 
+def service_auth(url: str, way: str, token: str = "") -> BearerToken | GoogleIdToken | None:
+    """How to call the service at `url`: with its own `token` if there is one, else as `way` says, which is `google`,
+    `none`, or `auto`: with an ID token where only Cloud Run can be meant."""
+    if token:
+        return BearerToken(token)
+    address = urlsplit(url)
+    on_cloud_run = address.scheme == "https" and (address.hostname or "").endswith(".run.app")
+    if way == "google" or (way == "auto" and on_cloud_run):
+        # A service that is open to everybody was called from machines without an account before, and still is.
+        return GoogleIdToken(f"{address.scheme}://{address.netloc}", required=way == "google")
+    return None
+
+
 class BearerToken(httpx.Auth):
     """A token that the service knows, for one that is open to the internet and started with STUDIO_API_TOKENS."""
 
     def __init__(self, token: str) -> None:
         self._token = token
+
+    def token(self) -> str:
+        """The one it was made with."""
+        return self._token
 
     async def async_auth_flow(self, request: httpx.Request) -> AsyncGenerator[httpx.Request, httpx.Response]:
         request.headers["Authorization"] = f"Bearer {self._token}"
@@ -59,12 +77,12 @@ class GoogleIdToken(httpx.Auth):
 
     async def async_auth_flow(self, request: httpx.Request) -> AsyncGenerator[httpx.Request, httpx.Response]:
         # Beside the event loop: this may wait for Google, or for another thread that does.
-        if token := await asyncio.to_thread(self._token):
+        if token := await asyncio.to_thread(self.token):
             request.headers["Authorization"] = f"Bearer {token}"
         yield request
 
-    def _token(self) -> str | None:
-        """None where there is no account and none is required. Raises CallFailed."""
+    def token(self) -> str | None:
+        """None where there is no account and none is required. May wait for Google. Raises CallFailed."""
         from google.auth.exceptions import DefaultCredentialsError, GoogleAuthError, TransportError
         from google.auth.transport.requests import Request
         from google.oauth2.id_token import fetch_id_token_credentials

@@ -27,6 +27,7 @@ from tests.deploy.balancer import balancer
 from tests.deploy.container import Stage, build, context_files, step
 from tests.deploy.instances import Instance, instances
 from tests.engines.speech.media import DATA, MODEL, repeated
+from tests.engines.speech.processes import worker_pids
 from tests.engines.weights.model_server import serving
 from tests.serving import until
 
@@ -135,6 +136,7 @@ def test_an_instance_is_nobody_and_can_change_nothing(image: Stage, instance: In
 def test_an_instance_transcribes_and_needs_little_memory(instance: Instance) -> None:
     answer = httpx.get(f"{instance.url}/health").json()
     assert (answer["status"], answer["model"]["name"]) == ("healthy", "small-en")
+    assert len(worker_pids(instance.process.pid)) == 1  # the model was loaded once
     with ThreadPoolExecutor(2) as pool:
         texts = list(pool.map(lambda name: heard(instance.url, DATA / name), ["sentence.wav", "sentence.mp4"]))
     assert texts == [SENTENCE, SENTENCE]
@@ -167,7 +169,6 @@ def test_a_stop_leaves_ten_seconds_and_is_over_in_them(image: Stage, tmp_path: P
         one.process.send_signal(signal.SIGTERM)
         answer = working.result(60)
         one.process.wait(60)
-        print("STOPPED IN", time.monotonic() - began)
         assert time.monotonic() - began < 10
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
 

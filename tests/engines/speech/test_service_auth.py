@@ -80,7 +80,7 @@ def test_a_machine_of_googles_shows_its_own_account(issuer: Google) -> None:
     """In a process of its own: google-auth reads where the metadata server is when it is imported."""
     program = (
         "import sys; from engines.speech.service_auth import GoogleIdToken; "
-        "print(GoogleIdToken(sys.argv[1], required=True)._token())"
+        "print(GoogleIdToken(sys.argv[1], required=True).token())"
     )
     place = issuer.url.removeprefix("http://")
     done = subprocess.run(
