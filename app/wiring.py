@@ -37,6 +37,7 @@ from engines.devices import SDXL_BYTES, Device, find_device
 from engines.protocols import ImageEngine, SpeechEngine
 from engines.sdxl.engine import SdxlEngine
 from engines.speech.cloud_run import CloudRunEngine
+from engines.speech.service_auth import service_auth
 from engines.speech.vosk_engine import VoskEngine
 from engines.weights.hub import HubFolder
 from engines.weights.names import is_hub_id
@@ -107,7 +108,13 @@ def build_speech(settings: Settings) -> SpeechEngine:
     )
     if settings.transcription_service_url is None or settings.speech == "vosk":
         return local
-    return CloudRunEngine(settings.transcription_service_url, fallback=local)
+    token = settings.transcription_token
+    auth = service_auth(
+        settings.transcription_service_url,
+        settings.transcription_auth,
+        "" if token is None else token.get_secret_value(),
+    )
+    return CloudRunEngine(settings.transcription_service_url, fallback=local, auth=auth)
 
 
 def open_accounts(settings: Settings) -> Accounts:

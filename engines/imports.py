@@ -12,24 +12,35 @@ from types import ModuleType
 
 
 @contextmanager
+def uncollected() -> Iterator[None]:
+    """For a block that imports much, once: without garbage collection.
+
+    What modules make is there to stay. Looking through all of it for garbage, again and again while it grows, took a
+    sixth of the time.
+    """
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+        # And it is never looked through later: a pass over a million objects held everything else up for half a second.
+        gc.freeze()
+
+
+@contextmanager
 def quick_imports(name: str, change: Callable[[ModuleType], None]) -> Iterator[None]:
-    """For a block that imports much, once: without garbage collection, and with a module changed before others use it.
+    """As `uncollected`, and with a module changed before others use it.
 
     name: of the module, which the block imports directly or not.
     change: called with it when it has been executed.
     """
     finder = _Changing(name, change)
     sys.meta_path.insert(0, finder)
-    # What modules make is there to stay. Looking through all of it for garbage, again and again while it grows, took a
-    # sixth of the time.
-    gc.disable()
     try:
-        yield
+        with uncollected():
+            yield
     finally:
-        gc.enable()
         sys.meta_path.remove(finder)
-        # And it is never looked through later: a pass over a million objects held everything else up for half a second.
-        gc.freeze()
 
 
 @contextmanager

@@ -188,8 +188,10 @@ def test_launch_parses_on_an_old_python() -> None:
 
 
 def test_the_transcriber_needs_what_its_container_carries() -> None:
-    # The engine starts its worker as a process, not by import.
-    used = outside(closure("app.cli.transcriber", top_level=True) | closure("engines.speech.worker"))
+    # The doors are imported in a function; the engine starts its worker as a process, not by import.
+    started = closure("app.cli.transcriber", top_level=True) | closure("app.http.apps", top_level=True)
+    assert "app.http.apps" in imports("app.cli.transcriber")
+    used = outside(started | closure("engines.speech.worker"))
     assert not used & {"torch", "gradio", "diffusers", "transformers", "compel"}
     assert {DISTRIBUTION.get(top, top) for top in used} == launch.TRANSCRIBER_NEEDS
 

@@ -51,6 +51,8 @@ def test_a_shell_command_works_as_printed(line: str, studio: Launched) -> None:
         assert json.loads(out)["image"].startswith("data:image/png;base64,")
     elif "/jobs" in line:
         assert json.loads(out)["events_url"].startswith(studio.url)
+    elif "deploy.sh" in line:
+        assert "+ gcloud run services replace " in out
     elif "srt" in line:
         assert "00:00:0" in out
         assert "hello" in out

@@ -44,7 +44,8 @@ SDXL_DOWNLOAD_BYTES = 7_500_000_000
 
 READ = frozenset(
     {"VAST_AI_URL", "VAST_AI_URLS", "TRANSCRIPTION_SERVICE_URL", "FIREBASE_PROJECT_ID", "FIRESTORE_EMULATOR_HOST",
-     "GOOGLE_APPLICATION_CREDENTIALS", "STUDIO_BOXES", "STUDIO_SSH_KEY", "RENDER"}
+     "GOOGLE_APPLICATION_CREDENTIALS", "STUDIO_BOXES", "STUDIO_SSH_KEY", "STUDIO_TRANSCRIPTION_AUTH",
+     "STUDIO_TRANSCRIPTION_TOKEN", "RENDER"}
 )  # fmt: skip
 
 
@@ -125,9 +126,7 @@ def _checks(variables: Mapping[str, str], env_file: Path) -> dict[str, Check]:
         name = "studio url" if number == 0 else f"studio url {number + 1}"
         checks[name] = partial(_studio_url, name, url, on_render="RENDER" in variables)
     if service := variables.get("TRANSCRIPTION_SERVICE_URL"):
-        checks["cloud run"] = partial(
-            _answers, "cloud run", service.rstrip("/"), "see the service's log; Vosk here takes over meanwhile"
-        )
+        checks["cloud run"] = partial(_speech_service, service.rstrip("/"), variables)
     checks["firestore"] = partial(_firestore, variables)
     boxes = [part.strip() for part in variables.get("STUDIO_BOXES", "").split(",") if part.strip()]
     for number, box in enumerate(boxes):
@@ -263,6 +262,36 @@ def _answers(name: str, url: str, remedy: str) -> Finding:
 def _of(name: str, health: Health) -> Finding:
     level: Literal[Level.OK, Level.WARNING] = Level.OK if health.state in ("healthy", "alive") else Level.WARNING
     return Finding(name, level, f"answers: {health}")
+
+
+def _speech_service(url: str, variables: Mapping[str, str]) -> Finding:
+    """Asked as the studio asks it."""
+    name, own = "cloud run", variables.get("STUDIO_TRANSCRIPTION_TOKEN", "")
+    let_in = "see docs/cloudrun.md: who may invoke it, and with what; Vosk here takes over meanwhile"
+    token = own
+    try:
+        from engines.speech.cloud_client import CallFailed
+        from engines.speech.service_auth import service_auth
+    except ImportError:
+        pass  # before the set-up: then without an ID token
+    else:
+        try:
+            auth = service_auth(url, variables.get("STUDIO_TRANSCRIPTION_AUTH", "auto"), own)
+            token = (auth.token() if auth else None) or ""
+        except CallFailed as failed:
+            return Finding(name, Level.PROBLEM, failed.reason, let_in)
+    try:
+        health = ask(url, ANSWER_SECONDS, token)
+    except Silent as silent:
+        remedy = let_in if silent.refused else "see the service's log; Vosk here takes over meanwhile"
+        return Finding(name, Level.PROBLEM, str(silent), remedy)
+    if health.state == "alive":
+        # It told its state only, as to everybody.
+        wrong = (
+            "refuses STUDIO_TRANSCRIPTION_TOKEN" if own else "wants a token, which STUDIO_TRANSCRIPTION_TOKEN is for"
+        )
+        return Finding(name, Level.PROBLEM, wrong, let_in)
+    return _of(name, health)
 
 
 def _firestore(variables: Mapping[str, str]) -> Finding:

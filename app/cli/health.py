@@ -20,6 +20,11 @@ LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 class Silent(Exception):
     """Nothing of ours answered; `str()` says what happened instead, as a clause without a full stop."""
 
+    def __init__(self, told: str, *, refused: bool = False) -> None:
+        super().__init__(told)
+        self.refused = refused
+        """Something answered, and does not let this caller in."""
+
 
 @dataclass(frozen=True, slots=True)
 class Health:
@@ -54,7 +59,7 @@ def ask(url: str, seconds: float, token: str = "") -> Health:
         status, told = _get(f"{url}/health/live", seconds, "")
     state = told.get("status")
     if status in (401, 403):
-        raise Silent(f"{_place(url)} refuses to tell (status {status})")
+        raise Silent(f"{_place(url)} refuses to tell (status {status})", refused=True)
     if state not in ("alive", "healthy", "loading", "failed", "draining"):
         raise Silent(f"what answers at {_place(url)} is no studio (status {status})")
     workers = [worker for worker in told.get("workers") or () if isinstance(worker, dict)]

@@ -90,7 +90,10 @@ def run(command: Command) -> int:
 
     try:
         if command.name == "transcriber":
-            from app.cli import transcriber
+            from engines.imports import uncollected
+
+            with uncollected():
+                from app.cli import transcriber
 
             return transcriber.main(load_transcriber(command.flags, env_file=ROOT / ".env"))
         if command.name == "token":

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
 from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from app.accounts import Accounts
 from app.fetch import Fetcher
-from app.http.apps import create_transcriber
 from app.jobs.fetching import FETCHED_AT_ONCE, FetchWorker
 from app.jobs.model import FETCH, AnyKind
 from app.jobs.queue import Queue
@@ -22,6 +24,7 @@ from app.settings.fields import TranscriberSettings
 from app.studio import Service
 from app.work.speech import TranscriptionKind
 from engines.errors import StudioError
+from engines.imports import uncollected
 from engines.protocols import SpeechEngine
 from engines.speech.vosk_engine import VoskEngine
 
@@ -45,13 +48,16 @@ def main(settings: TranscriberSettings) -> int:
             workers=settings.speech_workers,
             max_seconds=settings.max_audio_minutes * 60,
         )
-        service = assemble(settings, engine)
+        service = assemble(settings, engine, _begin_to_load(engine))
     except (PortRefused, StudioError) as problem:
         sys.stderr.write(f"{problem}\n")
         return 1
     drain = (
         min(settings.drain_seconds, CLOUD_RUN_DRAIN_SECONDS) if settings.cloud_run_service else settings.drain_seconds
     )
+
+    with uncollected():
+        from app.http.apps import create_transcriber
 
     return run(
         create_transcriber(service, Accounts(settings.tokens), settings.trusted_hosts),
@@ -62,8 +68,31 @@ def main(settings: TranscriberSettings) -> int:
     )
 
 
-def assemble(settings: TranscriberSettings, speech: SpeechEngine) -> Service:
-    """The speech service: the studio's queue, over a folder that goes with the process. Raises StorageFailed."""
+def _begin_to_load(engine: SpeechEngine) -> Callable[[], None]:
+    """Load the model beside the imports that are still to come, on the other core: each takes about half a second.
+
+    Returns what waits for it and raises what it raised. Loading it again meanwhile would start a second process.
+    """
+    loaded: Future[None] = Future()
+
+    def load() -> None:
+        try:
+            engine.load()
+        except BaseException as error:  # noqa: BLE001 - it is raised where the result is asked for
+            loaded.set_exception(error)
+        else:
+            loaded.set_result(None)
+
+    threading.Thread(target=load, daemon=True, name="load").start()
+    return loaded.result
+
+
+def assemble(settings: TranscriberSettings, speech: SpeechEngine, load: Callable[[], None] | None = None) -> Service:
+    """The speech service: the studio's queue, over a folder that goes with the process. Raises StorageFailed.
+
+    `load`: what loads `speech`, if not itself.
+    """
+    load = load or speech.load
     kinds: list[AnyKind] = [TranscriptionKind(speech)]
     opener = Fetcher(settings.fetch_hosts, max_bytes=settings.max_upload_mb * 2**20)
     with ExitStack() as opened:
@@ -76,7 +105,7 @@ def assemble(settings: TranscriberSettings, speech: SpeechEngine) -> Service:
             queue=queue,
             files=files,
             workers=(
-                Worker("speech", queue, kinds, lambda _: speech.load(), width=settings.speech_workers),
+                Worker("speech", queue, kinds, lambda _: load(), width=settings.speech_workers),
                 FetchWorker(queue, files, kinds, opener),
             ),
             speech=speech,

@@ -14,7 +14,6 @@ from starlette.types import Receive
 
 from app.accounts import Caller
 from app.concurrency import run_blocking
-from app.http.views import view_of
 from app.jobs.model import Interrupted, Job
 from app.jobs.queue import Submission
 from app.studio import Service, Studio
@@ -121,6 +120,9 @@ async def submit(service: Service, submission: Submission) -> Job:
 
 def accepted(asked: Asked, job: Job) -> JSONResponse:
     """202 with the job, for a client that does not wait."""
+    # Here, because only the studio answers so: the speech service, which is to start fast, has no pictures to describe.
+    from app.http.views import view_of
+
     view = view_of(job, asked.base_url)
     headers = {"Location": view.status_url}
     if asked.respond_async:

@@ -137,6 +137,18 @@ class Settings(DataSettings):
         description="the http or https address of the speech service",
         examples=["https://transcriber-abc123-ew.a.run.app"],
     )
+    transcription_auth: Literal["auto", "google", "none"] = Field(
+        default="auto",
+        description="auto (an ID token of Google's for addresses below run.app, if there are credentials), google or "
+        "none",
+        examples=["auto"],
+    )
+    transcription_token: SecretStr | None = Field(
+        default=None,
+        min_length=MIN_TOKEN_LENGTH,
+        description=f"one of the tokens in the speech service's STUDIO_API_TOKENS, at least {MIN_TOKEN_LENGTH} "
+        "characters",
+    )
     firebase_project_id: ProjectId | None = Field(
         default=None,
         validation_alias="FIREBASE_PROJECT_ID",
@@ -209,6 +221,11 @@ class Settings(DataSettings):
             raise ValueError(
                 "STUDIO_SPEECH=cloud-run needs TRANSCRIPTION_SERVICE_URL, the address of the speech service; "
                 "set it, or STUDIO_SPEECH=vosk to transcribe on this machine"
+            )
+        if self.transcription_token is not None and self.transcription_auth == "google":
+            raise ValueError(
+                "STUDIO_TRANSCRIPTION_TOKEN and STUDIO_TRANSCRIPTION_AUTH=google are two ways to be let in, and a "
+                "request has room for one: leave one of them out"
             )
         return self
 

@@ -15,7 +15,7 @@ from pydantic_settings import BaseSettings
 from engines.words import did_you_mean
 
 PREFIX = "STUDIO_"
-SECRET = frozenset({"api_tokens", "webhook_secret"})
+SECRET = frozenset({"api_tokens", "transcription_token", "webhook_secret"})
 S = TypeVar("S", bound=BaseSettings)
 
 

@@ -88,7 +88,7 @@ async def read_service_info(client: httpx.AsyncClient) -> SpeechModelInfo | None
             language=str(model["language"]),
             where=WHERE,
         )
-    except (httpx.HTTPError, ValueError, KeyError, TypeError):
+    except (httpx.HTTPError, CallFailed, ValueError, KeyError, TypeError):
         return None
 
 

@@ -11,12 +11,14 @@ from threading import Event
 
 import httpx
 import pytest
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
 from app.cli import doctor
 from app.cli.doctor import Finding, Level, look
 from tests.app.conftest import Served, serve
 from tests.conftest import ROOT
-from tests.serving import create_api, free_port
+from tests.serving import create_api, free_port, serving
 from tests.sshd import Sshd
 
 CAPTURE = pytest.CaptureFixture[str]
@@ -101,6 +103,33 @@ def test_tokens_are_never_shown(tmp_path: Path, capsys: CAPTURE) -> None:
         _, checks = told(tmp_path, capsys, VAST_AI_URL=guarded.url, STUDIO_API_TOKENS="web=a-token-that-is-long-enough")
         assert "a-token" not in json.dumps(checks)
         assert checks["studio url"]["level"] == "ok"
+
+
+def test_the_speech_service_is_asked_as_the_studio_asks_it(tmp_path: Path, capsys: CAPTURE) -> None:
+    token = "a-token-that-is-long-enough"
+    for guarded in serve(tmp_path / "data", create_api, api_tokens=f"web={token}"):
+        for own, found in (
+            (token, "answers: ready"),
+            (token[::-1], "refuses STUDIO_TRANSCRIPTION_TOKEN"),
+            ("", "wants a token, which STUDIO_TRANSCRIPTION_TOKEN is for"),
+        ):
+            variables = {"STUDIO_TRANSCRIPTION_TOKEN": own} if own else {}
+            _, checks = told(tmp_path, capsys, TRANSCRIPTION_SERVICE_URL=guarded.url, **variables)
+            assert checks["cloud run"]["found"] == found
+            assert token not in json.dumps(checks)
+
+
+def test_a_speech_service_that_lets_only_google_accounts_in(tmp_path: Path, capsys: CAPTURE) -> None:
+    """403, as Cloud Run's front answers who shows none."""
+
+    async def front(scope: Scope, receive: Receive, send: Send) -> None:
+        status = 200 if scope.get("path") == "/health/live" else 403
+        await Response(status_code=status)(scope, receive, send)
+
+    with serving(front) as url:
+        status, checks = told(tmp_path, capsys, TRANSCRIPTION_SERVICE_URL=url)
+    assert (status, checks["cloud run"]["level"]) == (1, "problem")
+    assert "who may invoke it" in checks["cloud run"]["remedy"]
 
 
 def test_a_look_that_hangs_or_fails_takes_no_other_along() -> None:
