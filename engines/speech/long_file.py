@@ -13,6 +13,7 @@ import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from threading import Event
 from types import TracebackType
@@ -225,6 +226,9 @@ def transcribe(
     told: queue.SimpleQueue[tuple[Cut, Message] | BaseException | None] = queue.SimpleQueue()
     drivers = cores.size
 
+    def tell(cut: Cut, message: Message) -> None:
+        told.put((cut, message))
+
     def read() -> None:
         for cut in reading.cuts(stop):
             waiting.put(cut)
@@ -235,15 +239,15 @@ def transcribe(
         with Recogniser(models, cores, share) as recogniser:
             while cut := waiting.get():
                 with contextlib.closing(cut):
-                    recogniser.recognise(cut, lambda message, cut=cut: told.put((cut, message)), stop)
+                    recogniser.recognise(cut, partial(tell, cut), stop)
                 reading.done_with_one()
-                told.put((cut, {"event": "done"}))
+                tell(cut, {"event": "done"})
 
     def run(work: Callable[[], None]) -> None:
         try:
             work()
             told.put(None)
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 - the caller raises it
             told.put(error)
 
     order = InOrder(on_words)

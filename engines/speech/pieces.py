@@ -24,7 +24,8 @@ AIMED = 40.0
 LONGEST = 60.0
 """Seconds. A piece ends at the best pause between SHORTEST and AIMED; without one it goes on, at most to LONGEST.
 
-Shorter pieces cost words and time, because a recogniser gets used to a voice; longer ones leave cores idle at the end."""
+Shorter pieces cost words and time, because a recogniser gets used to a voice; longer ones leave cores idle at the end.
+"""
 
 PAUSES = (1.02, 0.69, 0.51, 0.36)
 """Lengths of pauses in seconds, the best first. The last is a breath: half of it on each side keeps words whole."""

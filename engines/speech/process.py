@@ -60,7 +60,7 @@ class ModelProcess:
         with theirs:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "engines.speech.worker", str(model_folder)],
-                stdin=theirs,
+                stdin=theirs.fileno(),
                 stdout=subprocess.DEVNULL,
                 env=_environment(),
                 # Ctrl-C in a terminal goes to the whole group, and would take the workers from under a draining server.

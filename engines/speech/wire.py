@@ -1,4 +1,4 @@
-"""Messages between the studio and its speech processes: a JSON object a line over a Unix socket, some with an open file.
+"""Messages between the studio and its speech processes: JSON lines over a Unix socket, some with an open file.
 
 A file goes along as a descriptor, so a minute of sound changes hands without being copied.
 """
@@ -98,10 +98,10 @@ class Channel:
 def file_of(blocks: Iterable[bytes]) -> IO[bytes]:
     """A file without a name that holds `blocks`; in memory where the system can."""
     file: IO[bytes]
-    if hasattr(os, "memfd_create"):
+    if hasattr(os, "memfd_create"):  # noqa: SIM108 - one line would be too long
         file = os.fdopen(os.memfd_create("sound"), "w+b")
     else:
-        file = tempfile.TemporaryFile()
+        file = tempfile.TemporaryFile()  # noqa: SIM115 - the caller's to close
     file.writelines(blocks)
     file.flush()
     return file

@@ -23,6 +23,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import json
+import math
 import os
 import select
 import signal
@@ -80,12 +81,12 @@ class Server:
         with contextlib.suppress(OSError):
             self._channel.send({"event": "ready"})
             while True:
-                ready, _, _ = select.select([self._channel, self._woken], [], [])
+                ready, _, _ = select.select([self._control.fileno(), self._woken], [], [])
                 if self._woken in ready:
                     os.read(self._woken, 4096)
                     self._collect()
                 # One select may stand for several messages that came in one read.
-                while self._channel in ready and (message := self._channel.receive(timeout=0.001)) != {}:
+                while self._control.fileno() in ready and (message := self._channel.receive(timeout=0.001)) != {}:
                     if message is None:
                         return self._end()
                     self._obey(message)
@@ -110,7 +111,7 @@ class Server:
         except OSError:
             # The studio let go of this task, or is gone.
             status = 0
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, the child ends here
             # Its text and its traceback may hold what somebody said.
             sys.stderr.write(f"A speech task failed: {type(error).__name__}\n")
         finally:
@@ -180,7 +181,8 @@ def recognise(recognizer: vosk.KaldiRecognizer, channel: Channel) -> None:
     origin = 0
     while message := channel.receive():
         file = message[FILE_MARK]
-        reported = time.monotonic()
+        # At once for the first: so the length of a file is known from the start.
+        reported = -math.inf
         at = 0
         while block := os.pread(file, BLOCK_BYTES, at):
             at += len(block)
