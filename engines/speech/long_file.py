@@ -11,7 +11,7 @@ import os
 import queue
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -68,7 +68,7 @@ class Reading:
         self.duration = 0.0
         self.damaged = False
 
-    def cuts(self, cancel: Event) -> Iterator[Cut]:
+    def cuts(self, cancel: Event) -> Generator[Cut]:
         """The pieces in order; whoever takes one closes it. The whole is known after the last.
 
         Raises InvalidMedia, Cancelled, EngineCrashed.

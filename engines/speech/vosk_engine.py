@@ -93,6 +93,10 @@ class VoskEngine:
         """Read and cut a file, `ahead` pieces at most before one is done with."""
         return long_file.Reading(self._models, file.resolve(), self._max_seconds, ahead)
 
+    def segment(self, words: long_file.Words, begins: float) -> Segment | None:
+        """An utterance of a piece that begins at `begins` seconds, or None without a known word."""
+        return read_segment(words, begins)
+
     def transcript(self, segments: list[Segment], duration: float, *, damaged: bool) -> Transcript:
         """What this engine heard in a recording of `duration` seconds."""
         return Transcript(
