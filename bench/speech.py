@@ -33,8 +33,8 @@ ROOT = Path(__file__).resolve().parents[1]
 SAY = {
     "en": "good morning please send a voice message today. hello this is a test of the carrot app. thank you. "
     "welcome to the carrot app. the weather is sunny.",
-    "ko": "안녕하세요 오늘은 날씨가 매우 좋습니다. 우리는 내일 학교에서 만나기로 했습니다. 지난주에 친구와 함께 영화를 보았습니다. "
-    "저녁에는 시장에 가서 과일과 채소를 샀습니다.",
+    "ko": "안녕하세요 오늘은 날씨가 매우 좋습니다. 우리는 내일 학교에서 만나기로 했습니다. "
+    "지난주에 친구와 함께 영화를 보았습니다. 저녁에는 시장에 가서 과일과 채소를 샀습니다.",
 }
 Word = tuple[str, float]
 

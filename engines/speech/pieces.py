@@ -19,6 +19,9 @@ FRAME = 480
 
 FRAMES_PER_SECOND = SAMPLE_RATE / FRAME
 
+SKIP = 3
+"""Every third sample tells how loud a frame is, in a third of the time."""
+
 SHORTEST = 20.0
 AIMED = 40.0
 LONGEST = 60.0
@@ -96,5 +99,5 @@ def _quietest(levels: list[float], first: int, width: int) -> tuple[int, float]:
 
 
 def _level(frame: bytes | bytearray) -> float:
-    samples = array("h", bytes(frame))
+    samples = array("h", bytes(frame))[::SKIP]
     return 10 * math.log10(sum(map(operator.mul, samples, samples)) / len(samples) + 1)
