@@ -30,6 +30,9 @@ from app.accounts import MIN_TOKEN_LENGTH
 from app.settings import values
 from app.settings.report import load_settings
 
+MAX_SPEECH_CORES = 8
+"""Each takes a few hundred MB beside a real model; whoever has both sets more."""
+
 Host = Annotated[str, AfterValidator(values.host)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 Folder = Annotated[Path, AfterValidator(values.path)]
@@ -102,7 +105,11 @@ class _Common(BaseSettings):
         examples=["firebasestorage.googleapis.com"],
     )
     speech_workers: int = Field(
-        default_factory=lambda: min(2, _cores()), ge=1, le=64, description="a whole number from 1 to 64", examples=[2]
+        default_factory=lambda: min(MAX_SPEECH_CORES, _cores()),
+        ge=1,
+        le=64,
+        description="a whole number from 1 to 64",
+        examples=[2],
     )
     drain_seconds: int = Field(default=120, ge=0, le=3600, description="a whole number from 0 to 3600", examples=[120])
 

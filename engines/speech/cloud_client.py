@@ -10,7 +10,7 @@ import email.utils
 import io
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import httpx
 
@@ -41,11 +41,10 @@ class CallFailed(Exception):
 async def call_service(
     client: httpx.AsyncClient,
     request: TranscribeRequest,
-    path: Path,
-    on_sent: Callable[[int], None],
+    file: IO[bytes],
     now: Callable[[], float],
 ) -> Transcript:
-    """Send one file and read its transcript. `on_sent`: bytes of the file read so far.
+    """Send one file, from its beginning, and read its transcript.
 
     Raises CallFailed, and InvalidMedia or InvalidRequest when the service refused the file or a field.
     """
@@ -56,21 +55,20 @@ async def call_service(
     }
     if request.language:
         fields["language"] = request.language
-    with _CountingFile(path, on_sent) as file:
-        name = request.filename or "audio"
-        try:
-            response = await client.post(
-                "/v1/audio/transcriptions",
-                data=fields,
-                files={"file": (name, file, "application/octet-stream")},
-            )
-        except httpx.ReadTimeout as error:
-            # It may still be working on the file: asking again would double its load.
-            raise CallFailed("did not answer in time") from error
-        except httpx.TimeoutException as error:
-            raise CallFailed("could not be reached in time", retry=True) from error
-        except httpx.TransportError as error:
-            raise CallFailed("could not be reached, or closed the connection", retry=True) from error
+    name = request.filename or "audio"
+    try:
+        response = await client.post(
+            "/v1/audio/transcriptions",
+            data=fields,
+            files={"file": (name, file, "application/octet-stream")},
+        )
+    except httpx.ReadTimeout as error:
+        # It may still be working on the file: asking again would double its load.
+        raise CallFailed("did not answer in time") from error
+    except httpx.TimeoutException as error:
+        raise CallFailed("could not be reached in time", retry=True) from error
+    except httpx.TransportError as error:
+        raise CallFailed("could not be reached, or closed the connection", retry=True) from error
     if response.is_success:
         return _transcript(_json(response))
     raise _failure(response, now())
@@ -92,7 +90,7 @@ async def read_service_info(client: httpx.AsyncClient) -> SpeechModelInfo | None
         return None
 
 
-class _CountingFile(io.FileIO):
+class CountingFile(io.FileIO):
     """A file that tells how far it has been read, which is how far the upload is."""
 
     def __init__(self, path: Path, on_read: Callable[[int], None]) -> None:

@@ -1,24 +1,31 @@
-"""Speech to text by a remote transcription service, with the local engine for when it cannot be had."""
+"""Speech to text by a remote transcription service, with the local engine for when it cannot be had.
+
+A short file goes as it is. One that is long enough to be cut (pieces.py) goes as FLAC pieces, many at once.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import io
+import itertools
 import random
 import time
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
-from typing import Any, TypeVar
+from typing import IO, Any, TypeVar
 
 import httpx
 
-from engines.errors import Cancelled, InvalidMedia, ServiceUnavailable
+from engines.errors import Cancelled, InvalidMedia, ModelInvalid, ServiceUnavailable
 from engines.events import OnEvent, Progress, SegmentHeard
 from engines.protocols import SpeechEngine
 from engines.requests import TranscribeRequest
 from engines.results import SpeechModelInfo, Transcript
-from engines.speech.cloud_client import WHERE, CallFailed, call_service, read_service_info
+from engines.speech.cloud_client import WHERE, CallFailed, CountingFile, call_service, read_service_info
+from engines.speech.cloud_pieces import PieceEngine, Sending
 from engines.speech.model import check_language
 
 POLL_SECONDS = 0.05
@@ -44,7 +51,9 @@ class CallOptions:
     max_wait: float = 10.0
     """Longest wait before a retry, also when the service asks for more."""
     max_upload_bytes: int = 32 * 1024 * 1024 - 64 * 1024
-    """Larger files go to the local engine at once: Cloud Run takes 32 MiB a request, form fields included."""
+    """A larger file that cannot be cut goes to the local engine: Cloud Run takes 32 MiB a request, form included."""
+    at_once: int = 10
+    """Pieces of one file that are with the service at the same time: as many as it may have instances."""
 
 
 class CloudRunEngine:
@@ -67,6 +76,8 @@ class CloudRunEngine:
     ) -> None:
         self._base_url = base_url.rstrip("/")
         self._fallback = fallback
+        local: object = fallback
+        self._local = local if isinstance(local, PieceEngine) else None
         self._options = options or CallOptions()
         self._auth = auth
         self._transport = transport
@@ -93,6 +104,8 @@ class CloudRunEngine:
 
     def transcribe(self, request: TranscribeRequest, file: Path, on_event: OnEvent, cancel: Event) -> Transcript:
         self.check(request)
+        if self._local and (pieces := self._by_pieces(self._local, request, file, on_event, cancel)):
+            return pieces
         try:
             transcript = asyncio.run(_until_cancelled(self._call(request, file, on_event), cancel))
         except CallFailed as error:
@@ -111,6 +124,35 @@ class CloudRunEngine:
         if self._fallback:
             self._fallback.close()
 
+    def _by_pieces(
+        self, local: PieceEngine, request: TranscribeRequest, file: Path, on_event: OnEvent, cancel: Event
+    ) -> Transcript | None:
+        """None for a file of one piece, which may as well go as it is."""
+        _size(file)
+        stop = Event()
+        reading = local.read(file, self._options.at_once + 1)
+
+        async def send(sound: bytes) -> Transcript:
+            piece = request.model_copy(update={"filename": "piece.flac"})
+            return await self._with_retries(piece, lambda: io.BytesIO(sound))
+
+        with contextlib.closing(reading.cuts(cancel)) as cuts:
+            try:
+                first = list(itertools.islice(cuts, 2))
+            except ModelInvalid:
+                # The service may do without the local engine.
+                return None
+            if len(first) < 2:
+                for cut in first:
+                    cut.close()
+                return None
+            sending = Sending(local, reading, cuts, first, send, self._options.at_once, on_event, stop)
+            try:
+                return asyncio.run(_until_cancelled(sending.run(), cancel))
+            finally:
+                for cut in first:
+                    cut.close()
+
     async def _call(self, request: TranscribeRequest, file: Path, on_event: OnEvent) -> Transcript:
         size = _size(file)
         if size > self._options.max_upload_bytes:
@@ -119,10 +161,14 @@ class CloudRunEngine:
         def on_sent(sent: int) -> None:
             on_event(Progress("upload", sent, size, UPLOAD_SHARE * sent / size))
 
+        return await self._with_retries(request, lambda: CountingFile(file, on_sent))
+
+    async def _with_retries(self, request: TranscribeRequest, open_file: Callable[[], IO[bytes]]) -> Transcript:
         async with self._client() as client:
             for attempt in range(self._options.max_retries + 1):
                 try:
-                    return await call_service(client, request, file, on_sent, self._now)
+                    with open_file() as content:
+                        return await call_service(client, request, content, self._now)
                 except CallFailed as error:
                     if not error.retry or attempt == self._options.max_retries:
                         raise

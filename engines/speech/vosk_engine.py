@@ -1,7 +1,20 @@
-"""Speech to text with Vosk, in worker processes on this machine."""
+"""Speech to text with Vosk, by processes on this machine.
+
+A file is cut at its pauses and recognised on all cores; a live session has a child of its own:
+
+    with engine.open_live(cancel) as session:
+        session.accept(pcm)        # 16 kHz mono int16; waits while recognition is behind
+        session.finish()           # no more sound: the last words follow
+        for message in session.events():  # on another thread while sound is sent, or afterwards
+            ...  # {"event": "partial", "text"} or {"event": "segment", "words": [{"word", "start", "end", "conf"}]}
+
+Leaving the block ends the child at once, whatever it was doing.
+"""
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -10,10 +23,12 @@ from engines.errors import EngineCrashed
 from engines.events import OnEvent, Progress, SegmentHeard
 from engines.requests import TranscribeRequest
 from engines.results import Segment, SpeechModelInfo, Transcript, Word
+from engines.speech import long_file
 from engines.speech.audio import DEFAULT_MAX_SECONDS
+from engines.speech.cores import Cores
 from engines.speech.model import check_language, check_model_folder, read_model_info
-from engines.speech.pool import WorkerPool
-from engines.speech.process import Message, NotBegun, Timeouts, Worker
+from engines.speech.process import ModelProcess, Models, Task, TaskLost, Timeouts
+from engines.speech.wire import Message
 
 UNKNOWN_WORD = "[unk]"
 """What a model says for a sound that is none of its words. Left out everywhere: it is a mark for the recogniser, not
@@ -28,62 +43,62 @@ class VoskEngine:
         model_folder: Path,
         *,
         workers: int = 2,
-        recycle_after: int = 100,
         max_seconds: float = DEFAULT_MAX_SECONDS,
         timeouts: Timeouts | None = None,
     ) -> None:
         """Look at the folder, start nothing. Raises ModelMissing, ModelInvalid.
 
-        `workers`: most files at once, each in its own process with its own copy of the model (about 300 MB for a small
-        one), started when first needed. `recycle_after`: files after which a process is replaced, so that a slow leak
-        in native code never adds up. `max_seconds`: longest recording.
+        `workers`: cores to recognise files on, of all files together. The model is in memory once. `max_seconds`:
+        longest recording.
         """
         check_model_folder(model_folder)
         self._info = read_model_info(model_folder)
         self._max_seconds = max_seconds
-        # The working directory may change before a worker is started.
+        # The working directory may change before a process is started.
         folder = model_folder.resolve()
         patience = timeouts or Timeouts()
-        self._pool = WorkerPool(start=lambda: Worker(folder, patience), size=workers, recycle_after=recycle_after)
+        self._models = Models(lambda: ModelProcess(folder, patience))
+        self._cores = Cores(workers)
 
     @property
     def info(self) -> SpeechModelInfo:
         return self._info
 
     def load(self) -> None:
-        """Start one worker and wait until it has loaded the model; the others follow on demand."""
-        with self._pool.lease(Event()):
-            pass
+        """Start the model's process and wait until it has loaded the model."""
+        self._models.get(Event())
 
     def check(self, request: TranscribeRequest) -> None:
         check_language(request.language, self._info)
 
     def transcribe(self, request: TranscribeRequest, file: Path, on_event: OnEvent, cancel: Event) -> Transcript:
         self.check(request)
-        path = file.resolve()
+        reading = self.read(file, self._cores.size + long_file.AHEAD)
         segments: list[Segment] = []
 
-        def on_message(message: Message) -> None:
-            if message["event"] == "progress":
-                on_event(_progress(message))
-            elif segment := read_segment(message["words"]):
+        def on_words(begins: float, words: long_file.Words) -> None:
+            if segment := read_segment(words, begins):
                 segments.append(segment)
                 on_event(SegmentHeard(segment))
 
-        def attempt() -> Message:
-            with self._pool.lease(cancel) as worker:
-                return worker.run(path, self._max_seconds, on_message, cancel)
+        def on_progress(seconds: float) -> None:
+            on_event(_progress(seconds, reading.estimate or reading.duration))
 
-        try:
-            done = attempt()
-        except NotBegun:
-            # A process that is being killed looks alive for a moment: the file gets one more.
-            try:
-                done = attempt()
-            except NotBegun as error:
-                raise EngineCrashed(str(error)) from error
-        duration: float = done["duration"]
+        long_file.transcribe(self._models, self._cores, reading, on_words, on_progress, cancel)
+        duration = reading.duration
         on_event(Progress("transcribe", round(duration), round(duration), 1.0))
+        return self.transcript(segments, duration, reading.notes)
+
+    def read(self, file: Path, ahead: int) -> long_file.Reading:
+        """Read and cut a file, `ahead` pieces at most before one is done with."""
+        return long_file.Reading(self._models, file.resolve(), self._max_seconds, ahead)
+
+    def segment(self, words: long_file.Words, begins: float) -> Segment | None:
+        """An utterance of a piece that begins at `begins` seconds, or None without a known word."""
+        return read_segment(words, begins)
+
+    def transcript(self, segments: list[Segment], duration: float, notes: list[str]) -> Transcript:
+        """What this engine heard in a recording of `duration` seconds."""
         return Transcript(
             text=" ".join(segment.text for segment in segments),
             segments=tuple(_within(segment, duration) for segment in segments),
@@ -92,11 +107,26 @@ class VoskEngine:
             engine=self._info.name,
             where=self._info.where,
             demo=self._info.demo,
-            note=self._note(done["notes"]),
+            note=self._note(notes),
         )
 
+    @contextlib.contextmanager
+    def recogniser(self) -> Iterator[long_file.Recogniser]:
+        """For single pieces of a file; all of one share its turns."""
+        with self._cores.share() as share, long_file.Recogniser(self._models, self._cores, share) as recogniser:
+            yield recogniser
+
+    @contextlib.contextmanager
+    def open_live(self, cancel: Event) -> Iterator[LiveSession]:
+        """A session for one speaker, in a child of its own beside all files.
+
+        Raises Cancelled, ModelInvalid, ServiceUnavailable.
+        """
+        with self._models.get(cancel).begin(kind="live") as task:
+            yield LiveSession(task, cancel, self._models)
+
     def close(self) -> None:
-        self._pool.close()
+        self._models.close()
 
     def _note(self, heard: list[str]) -> str:
         notes = list(heard)
@@ -105,19 +135,63 @@ class VoskEngine:
         return " ".join(notes)
 
 
-def _progress(message: Message) -> Progress:
-    seconds: float = message["seconds"]
+class LiveSession:
+    """One speaker's sound in, words out. One thread may send while another reads `events`."""
+
+    def __init__(self, task: Task, cancel: Event, models: Models) -> None:
+        self._task = task
+        self._cancel = cancel
+        self._models = models
+
+    def accept(self, pcm: bytes) -> None:
+        """Take sound, 16 kHz mono int16. Waits while recognition is behind. Raises EngineCrashed."""
+        if pcm:
+            self._send(len(pcm).to_bytes(4, "little") + pcm)
+
+    def finish(self) -> None:
+        """No more sound comes: `events` ends after the last words. Raises EngineCrashed."""
+        self._send(bytes(4))
+
+    def events(self) -> Iterator[Message]:
+        """Each change, as it is heard. Raises Cancelled, EngineCrashed, ServiceUnavailable."""
+        try:
+            # A speaker may be silent for as long as he likes.
+            for message in self._task.messages(self._cancel, awaited=lambda: False):
+                if message["event"] != "done":
+                    yield message
+        except TaskLost as error:
+            raise self._lost(error) from error
+
+    def _send(self, data: bytes) -> None:
+        try:
+            self._task.send_bytes(data)
+        except TaskLost as error:
+            raise self._lost(error) from error
+
+    def _lost(self, error: TaskLost) -> EngineCrashed:
+        self._models.check_open(error)
+        return EngineCrashed(f"The speech engine lost this session: {error}. Start a new one.")
+
+
+def _progress(seconds: float, estimate: float) -> Progress:
     # Without a header's word on the length the fraction stays unknown, which is 0.
-    estimate: float = message["estimate"] or 0.0
     total = max(estimate, seconds)
     # The last step is the result: until then something is left to do.
     return Progress("transcribe", round(seconds), round(total), min(seconds / estimate, 0.99) if estimate else 0.0)
 
 
-def read_segment(words: list[dict[str, Any]]) -> Segment | None:
-    """One utterance from the recogniser's words, or None when no known word is left in it."""
+def read_segment(words: list[dict[str, Any]], begins: float = 0.0) -> Segment | None:
+    """One utterance from the recogniser's words, or None when no known word is left in it.
+
+    `begins`: where in the recording the words' times count from, seconds.
+    """
     known = tuple(
-        Word(word=word["word"], start=word["start"], end=word["end"], confidence=min(max(word["conf"], 0.0), 1.0))
+        Word(
+            word=word["word"],
+            start=begins + word["start"],
+            end=begins + word["end"],
+            confidence=min(max(word["conf"], 0.0), 1.0),
+        )
         for word in words
         if word["word"] != UNKNOWN_WORD
     )

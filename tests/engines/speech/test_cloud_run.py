@@ -20,7 +20,7 @@ from engines.results import Segment, SpeechModelInfo, Transcript, Word
 from engines.speech.cloud_run import CallOptions, CloudRunEngine
 from engines.speech.vosk_engine import VoskEngine
 from tests.app.http.test_transcriber import transcriber
-from tests.engines.speech.media import DATA, MODEL
+from tests.engines.speech.media import DATA, MODEL, repeated
 from tests.engines.speech.processes import eventually
 from tests.engines.speech.scripted_server import GOOD, Answer, scripted
 
@@ -351,3 +351,93 @@ def test_a_service_that_is_away_does_not_stop_the_load() -> None:
     engine = CloudRunEngine("http://127.0.0.1:1", Local())
     engine.load()
     assert engine.info.language == "en"
+
+
+# Long files, piece by piece ------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def two_minutes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return repeated(tmp_path_factory.mktemp("pieces") / "long.wav", DATA / "longer.wav", 3)
+
+
+def in_order(transcript: Transcript) -> bool:
+    starts = [word.start for word in transcript.words]
+    return starts == sorted(starts)
+
+
+def test_a_long_file_goes_by_pieces_and_comes_back_whole(service: str, engine: VoskEngine, two_minutes: Path) -> None:
+    here = engine.transcribe(TranscribeRequest(), two_minutes, ignore, Event())
+    # As many at once as the service takes with one core.
+    options = CallOptions(at_once=2)
+    remote = CloudRunEngine(service, engine, auth=Token("a-token-for-the-tests"), options=options)
+    there, heard = listen(remote, two_minutes)
+    assert (there.where, there.note, there.engine) == ("cloud-run", here.note, here.engine)
+    assert (there.text, there.duration) == (here.text, here.duration)
+    assert "".join(segment.text for segment in heard) == "".join(segment.text for segment in there.segments)
+    for one, other in zip(here.words, there.words, strict=True):
+        assert (other.start, other.end) == pytest.approx((one.start, one.end), abs=0.001)
+
+
+def test_pieces_are_small_flac_and_are_with_the_service_at_once(engine: VoskEngine, two_minutes: Path) -> None:
+    with scripted(Answer()) as script:
+        transcript = ask(CloudRunEngine(script.url, engine), two_minutes)
+    assert len(script.bodies) > 2
+    assert all(b"fLaC" in body for body in script.bodies)
+    assert sum(map(len, script.bodies)) < two_minutes.stat().st_size
+    assert transcript.text == " ".join(["from the cloud"] * len(script.bodies))
+    assert in_order(transcript)
+    assert transcript.words[-1].start > 60
+
+
+def test_a_piece_that_the_service_does_not_manage_is_recognised_here(engine: VoskEngine, two_minutes: Path) -> None:
+    # One at a time, so that it is known which piece gets which answer: the second fails with all its tries.
+    options = CallOptions(backoff=0.01, at_once=1)
+    with scripted(Answer(), Answer(503), Answer(503), Answer(503), Answer()) as script:
+        transcript, heard = listen(CloudRunEngine(script.url, engine, options=options, sleep=Waits()), two_minutes)
+    pieces = len(script.bodies) - 2
+    assert f"answered 503, so 1 of {pieces} pieces" in transcript.note
+    assert transcript.where == "cloud-run"
+    assert transcript.text.count("from the cloud") == pieces - 1
+    assert len(transcript.words) > 3 * pieces
+    assert in_order(transcript)
+    assert [segment.text for segment in heard] == [segment.text for segment in transcript.segments]
+
+
+@pytest.mark.parametrize(("answer", "tries"), [(Answer(503), 6), (Answer(401), 1)])
+def test_a_service_that_is_away_is_not_asked_for_every_piece(
+    engine: VoskEngine, two_minutes: Path, answer: Answer, tries: int
+) -> None:
+    here = engine.transcribe(TranscribeRequest(), two_minutes, ignore, Event())
+    options = CallOptions(backoff=0.01, at_once=1)
+    with scripted(answer) as script:
+        transcript = ask(CloudRunEngine(script.url, engine, options=options, sleep=Waits()), two_minutes)
+        assert len(script.bodies) == tries
+    assert (transcript.text, transcript.where) == (here.text, "local")
+    assert "so this was transcribed by the local engine" in transcript.note
+
+
+def test_a_file_beyond_the_services_limit_is_sent_by_pieces(engine: VoskEngine, two_minutes: Path) -> None:
+    options = CallOptions(max_upload_bytes=2_000_000)
+    with scripted(Answer()) as script:
+        transcript = ask(CloudRunEngine(script.url, engine, options=options), two_minutes)
+    assert transcript.where == "cloud-run"
+    assert all(len(body) < options.max_upload_bytes for body in script.bodies)
+
+
+def test_cancel_is_prompt_while_pieces_are_away(engine: VoskEngine, two_minutes: Path) -> None:
+    cancel = Event()
+    with scripted(Answer(fail="hang")) as script:
+        cancelled_at: list[float] = []
+
+        def cancel_later() -> None:
+            eventually(lambda: bool(script.bodies))
+            cancelled_at.append(time.monotonic())
+            cancel.set()
+
+        canceller = threading.Thread(target=cancel_later)
+        canceller.start()
+        with pytest.raises(Cancelled):
+            CloudRunEngine(script.url, engine).transcribe(TranscribeRequest(), two_minutes, ignore, cancel)
+        assert time.monotonic() - cancelled_at[0] < 1.5
+        canceller.join()

@@ -1,0 +1,70 @@
+"""Where a long recording is cut, and that nothing of it is lost."""
+
+from __future__ import annotations
+
+import random
+from array import array
+
+import pytest
+
+from engines.speech.pieces import AIMED, FRAME, LONGEST, SAMPLE_RATE, SHORTEST, Piece, cut
+
+BLOCK = 6400
+
+
+def sound(*parts: tuple[float, int]) -> bytes:
+    """Noise: (seconds, loudest sample) after one another."""
+    source = random.Random(1)
+    samples = array("h")
+    for seconds, loudest in parts:
+        few = [source.randint(-loudest, loudest) for _ in range(SAMPLE_RATE)]
+        samples.extend((few * (int(seconds) + 1))[: int(seconds * SAMPLE_RATE)])
+    return samples.tobytes()
+
+
+def pieces(data: bytes) -> list[Piece]:
+    return list(cut(data[at : at + BLOCK] for at in range(0, len(data), BLOCK)))
+
+
+def test_no_sample_is_lost_and_every_cut_is_on_the_grid() -> None:
+    data = sound(*[(7.3, 8000), (0.6, 20)] * 20, (3.3333, 500))
+    found = pieces(data)
+    assert b"".join(piece.sound for piece in found) == data
+    at = 0
+    for piece in found:
+        assert piece.start == at
+        assert piece.start % FRAME == 0
+        at += len(piece.sound) // 2
+    assert all(SHORTEST <= piece.seconds <= AIMED for piece in found[:-1])
+
+
+@pytest.mark.parametrize(("loud", "background"), [(8000, 0), (8000, 20), (8000, 1500), (300, 60)])
+def test_cuts_lie_in_the_pauses_with_silence_on_both_sides(loud: int, background: int) -> None:
+    found = pieces(sound(*[(9.0, loud), (0.6, background)] * 12))
+    assert len(found) > 2
+    for piece in found[1:]:
+        # A pause begins 9 s after each turn of 9.6 s: the cut is at least 0.15 s away from its ends.
+        into = piece.start / SAMPLE_RATE % 9.6 - 9.0
+        assert 0.15 <= into <= 0.45
+
+
+def test_a_longer_pause_is_preferred() -> None:
+    found = pieces(sound((22, 8000), (0.6, 20), (6, 8000), (1.5, 20), (30, 8000)))
+    assert 28.6 < found[0].seconds < 30.1
+
+
+def test_sound_without_a_pause_is_cut_at_its_quietest_before_it_grows_too_long() -> None:
+    found = pieces(sound((44.0, 8000), (0.5, 5000), (100.0, 8000)))
+    assert 44.0 < found[0].seconds < 44.5
+    assert all(piece.seconds <= LONGEST for piece in found)
+
+
+def test_a_piece_that_is_cut_again_stays_whole() -> None:
+    for piece in pieces(sound((44.0, 8000), (0.5, 5000), (60.0, 8000), *[(9.0, 8000), (0.6, 20)] * 8)):
+        assert len(pieces(piece.sound)) == 1
+
+
+def test_little_sound_is_one_piece() -> None:
+    assert [piece.seconds for piece in pieces(sound((AIMED - 0.1, 800)))] == [pytest.approx(AIMED - 0.1)]
+    assert [piece.sound for piece in pieces(b"")] == [b""]
+    assert [piece.sound for piece in pieces(b"\1\0\2\0")] == [b"\1\0\2\0"]
