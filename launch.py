@@ -54,6 +54,7 @@ TRANSCRIBER_NEEDS = frozenset(
         "tenacity",
         "uvicorn",
         "vosk",
+        "websockets",
     }
 )
 

@@ -33,6 +33,9 @@ why (3 is uvicorn's own for that)."""
 
 BACKLOG = 2048
 
+MAX_MESSAGE_BYTES = 1024 * 1024
+"""Of one WebSocket message: 10 s of sound at 48 kHz; who sends while somebody speaks sends far less at once."""
+
 CLOSE_SECONDS = 3.0
 """For answers that are still on their way after the drain. Streams of browser pages never end by themselves."""
 
@@ -97,6 +100,9 @@ def run(
         app,
         # The one implementation whose connections `_end_connections` knows.
         http=H11Protocol,
+        # The one that stops reading while the app has a message to take.
+        ws="websockets-sansio",
+        ws_max_size=MAX_MESSAGE_BYTES,
         # app.logs has set the log up. No lines of requests: their addresses are what callers wrote.
         log_config=None,
         log_level="warning",

@@ -19,7 +19,7 @@ from app.http.links import FileLinks
 from app.http.login import LOGIN, LOGOUT, LoginPage, add_login
 from app.http.middleware.stack import guarded
 from app.http.middleware.throttle import Throttle
-from app.http.routes import files, health, images, jobs, legacy, metrics, models, speech, transcribe
+from app.http.routes import files, health, images, jobs, legacy, live, metrics, models, speech, transcribe
 from app.http.sessions import Sessions
 from app.http.uploads import FORM_BYTES
 from app.jobs.model import StorageFailed
@@ -60,6 +60,7 @@ def create_studio(studio: Studio, accounts: Accounts, add_page: Callable[[FastAP
             images.router,
             speech.router,
             transcribe.router,
+            live.router,
             models.router,
             jobs.router,
             files.router,
@@ -105,7 +106,7 @@ def create_transcriber(service: Service, accounts: Accounts, hosts: tuple[str, .
         service,
         "Carrot Studio transcription",
         "Speech to text in OpenAI's shape.",
-        (health.router, speech.router, transcribe.router, models.router),
+        (health.router, speech.router, transcribe.router, live.router, models.router),
         accounts,
         [],
         [],

@@ -76,8 +76,13 @@ class TranscriptionKind(Kind[TranscriptionRequest, TranscribeRequest, Transcript
         made: Transcript,
         context: Context,
     ) -> TranscriptionResult:
-        srt = context.keep("captions.srt", "application/x-subrip", to_srt(made).encode())
-        vtt = context.keep("captions.vtt", "text/vtt", to_vtt(made).encode())
-        txt = context.keep("transcript.txt", "text/plain", made.text.encode())
-        values = {name: getattr(made, name) for name in Transcript.model_fields}
-        return TranscriptionResult(**values, captions=Captions(srt=srt.id, vtt=vtt.id, txt=txt.id))
+        return transcript_files(made, context)
+
+
+def transcript_files(made: Transcript, context: Context) -> TranscriptionResult:
+    """Keep a transcript's captions, and say where they are."""
+    srt = context.keep("captions.srt", "application/x-subrip", to_srt(made).encode())
+    vtt = context.keep("captions.vtt", "text/vtt", to_vtt(made).encode())
+    txt = context.keep("transcript.txt", "text/plain", made.text.encode())
+    values = {name: getattr(made, name) for name in Transcript.model_fields}
+    return TranscriptionResult(**values, captions=Captions(srt=srt.id, vtt=vtt.id, txt=txt.id))
