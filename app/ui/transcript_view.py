@@ -137,7 +137,7 @@ def done_words(result: TranscriptionResult) -> str:
 
 async def recent_transcripts(view: TranscriptView, studio: Studio, account: str) -> Updates:
     """The account's newest transcripts."""
-    jobs = await studio.queue.recent(account, "transcription", RECENT)
+    jobs = await studio.queue.recent(account, "transcription", RECENT, also=("live",))
     return {
         view.recent_box: gr.Column(visible=bool(jobs)),
         view.recent: [[_when(job), _file(job), _beginning(job)] for job in jobs],

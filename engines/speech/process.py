@@ -57,7 +57,7 @@ class Worker:
             [sys.executable, "-m", "engines.speech.worker", str(model_folder)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            env=_environment(),
+            env=worker_environment(),
             # Ctrl-C in a terminal goes to the whole group, and would take the workers from under a draining server.
             start_new_session=True,
         )
@@ -177,7 +177,7 @@ class Worker:
         return f"was ended by signal {-code}" if code < 0 else f"ended with status {code}"
 
 
-def _environment() -> Mapping[str, str]:
+def worker_environment() -> Mapping[str, str]:
     kept = {name: os.environ[name] for name in KEPT_ENVIRONMENT if name in os.environ}
     # The package is found wherever the parent was started from; vosk looks up the home folder on import.
     root = str(Path(__file__).parents[2])

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 from threading import Event
-from typing import Any
 
 from engines.errors import EngineCrashed
 from engines.events import OnEvent, Progress, SegmentHeard
-from engines.requests import TranscribeRequest
-from engines.results import Segment, SpeechModelInfo, Transcript, Word
+from engines.requests import ListenRequest, TranscribeRequest
+from engines.results import Segment, SpeechModelInfo, Transcript
 from engines.speech.audio import DEFAULT_MAX_SECONDS
+from engines.speech.live import LiveProcess, VoskSession
 from engines.speech.model import check_language, check_model_folder, read_model_info
 from engines.speech.pool import WorkerPool
 from engines.speech.process import Message, NotBegun, Timeouts, Worker
-
-UNKNOWN_WORD = "[unk]"
-"""What a model says for a sound that is none of its words. Left out everywhere: it is a mark for the recogniser, not
-something that was said, and captions or a search would show it to people as a word. Noise so stays `no_speech`."""
+from engines.speech.segments import read_segment
 
 
 class VoskEngine:
@@ -45,6 +42,7 @@ class VoskEngine:
         folder = model_folder.resolve()
         patience = timeouts or Timeouts()
         self._pool = WorkerPool(start=lambda: Worker(folder, patience), size=workers, recycle_after=recycle_after)
+        self._live = LiveProcess(folder, patience)
 
     @property
     def info(self) -> SpeechModelInfo:
@@ -95,7 +93,12 @@ class VoskEngine:
             note=self._note(damaged=done["damaged"]),
         )
 
+    def listen(self, request: ListenRequest, cancel: Event) -> VoskSession:
+        check_language(request.language, self._info)
+        return self._live.open(request, cancel)
+
     def close(self) -> None:
+        self._live.close()
         self._pool.close()
 
     def _note(self, *, damaged: bool) -> str:
@@ -114,18 +117,6 @@ def _progress(message: Message) -> Progress:
     total = max(estimate, seconds)
     # The last step is the result: until then something is left to do.
     return Progress("transcribe", round(seconds), round(total), min(seconds / estimate, 0.99) if estimate else 0.0)
-
-
-def read_segment(words: list[dict[str, Any]]) -> Segment | None:
-    """One utterance from the recogniser's words, or None when no known word is left in it."""
-    known = tuple(
-        Word(word=word["word"], start=word["start"], end=word["end"], confidence=min(max(word["conf"], 0.0), 1.0))
-        for word in words
-        if word["word"] != UNKNOWN_WORD
-    )
-    if not known:
-        return None
-    return Segment(text=" ".join(word.word for word in known), start=known[0].start, end=known[-1].end, words=known)
 
 
 def _within(segment: Segment, duration: float) -> Segment:
