@@ -19,7 +19,7 @@ from starlette.types import ASGIApp
 
 from app.delivery.sender import FOR_DAYS, Schedule
 from app.http.apps import Page, create_studio
-from app.runner import MAX_MESSAGE_BYTES
+from app.runner import MAX_MESSAGE_BYTES, WebSockets
 from app.settings.fields import Settings
 from app.studio import Studio
 from app.wiring import assemble, open_accounts
@@ -71,7 +71,7 @@ def serving(app: ASGIApp, port: int = 0) -> Iterator[str]:
             app,
             log_level="warning",
             timeout_graceful_shutdown=1,
-            ws="websockets-sansio",
+            ws=WebSockets,
             ws_max_size=MAX_MESSAGE_BYTES,
             proxy_headers=False,
         )
