@@ -19,6 +19,7 @@ TERMINAL = {
     "launch",
     "app.cli.deliveries",
     "app.cli.doctor",
+    "app.cli.mic",
     "app.cli.models",
     "app.cli.token",
     "app.cli.tunnel",

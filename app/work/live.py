@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import secrets
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +24,7 @@ from engines.errors import Cancelled, InvalidRequest, StudioError
 from engines.events import SegmentHeard
 from engines.protocols import SpeechEngine
 from engines.requests import ListenRequest, Request, TranscribeRequest
-from engines.results import Heard, Segment, Transcript, Unused
+from engines.results import Heard, Segment, SpeechModelInfo, Transcript, Unused
 from engines.speech.recording import SoundFile
 
 DEVICE = "live"
@@ -194,21 +194,7 @@ class LiveKind(Kind[LiveRequest, LiveWork, tuple[Transcript, SoundFile | None], 
                 raise Cancelled
             last = session.flush()
             tell(last)
-        return self._transcript(segments, last.seconds), sound_file
-
-    def _transcript(self, segments: list[Segment], seconds: float) -> Transcript:
-        info = self._engine.info
-        return Transcript(
-            text=" ".join(segment.text for segment in segments),
-            segments=tuple(segments),
-            duration=seconds,
-            language=info.language,
-            engine=info.name,
-            # A speaker is always heard on this machine, whoever does the files.
-            where="local",
-            demo=info.demo,
-            note=f"{info.label}. Use a full Vosk model for real speech." if info.demo else "",
-        )
+        return live_transcript(self._engine.info, segments, last.seconds), sound_file
 
     def store(
         self,
@@ -221,3 +207,18 @@ class LiveKind(Kind[LiveRequest, LiveWork, tuple[Transcript, SoundFile | None], 
         if sound_file is not None:
             context.keep("sound.flac", "audio/flac", sound_file.finish())
         return result
+
+
+def live_transcript(info: SpeechModelInfo, segments: Sequence[Segment], seconds: float) -> Transcript:
+    """All that was heard in a session of `seconds`."""
+    return Transcript(
+        text=" ".join(segment.text for segment in segments),
+        segments=tuple(segments),
+        duration=seconds,
+        language=info.language,
+        engine=info.name,
+        # A speaker is always heard on this machine, whoever does the files.
+        where="local",
+        demo=info.demo,
+        note=f"{info.label}. Use a full Vosk model for real speech." if info.demo else "",
+    )
