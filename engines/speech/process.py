@@ -1,183 +1,262 @@
-"""The parent's handle on one worker process: start, give it a file, cancel, notice that it died or hangs, end it."""
+"""The studio's handle on a model's process and on the children that it forks: start, talk, notice an end, end it.
+
+What a task says on its socket is described in worker.py. A task is used by one thread (a live one by two: one that
+sends, one that receives).
+"""
 
 from __future__ import annotations
 
 import contextlib
 import itertools
-import json
 import os
-import queue
+import socket
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from threading import Event
+from threading import Condition, Event
 from typing import Any
 
-from engines.errors import Cancelled, EngineCrashed, InvalidMedia, ModelInvalid
-
-POLL_SECONDS = 0.05
-"""How often a waiting caller looks at its cancel event."""
-
-CANCEL_GRACE_SECONDS = 0.5
-"""A worker that has not let go of a cancelled file after this time is killed."""
+from engines.errors import Cancelled, EngineCrashed, ModelInvalid, ServiceUnavailable
+from engines.speech.cores import POLL_SECONDS
+from engines.speech.wire import FILE_MARK, Channel, Message
 
 KEPT_ENVIRONMENT = ("HOME", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "PATH", "SYSTEMROOT", "TMPDIR")
 """All that a worker gets: tokens and keys of this process do not belong where strangers' files are parsed."""
 
-Message = dict[str, Any]
+LAST_WORD_SECONDS = 1.0
+"""How long after a task's socket closed the model's process may take to say how its child ended."""
+
+SHUT_DOWN = "The speech engine was shut down while it worked on this file."
 
 
-class NotBegun(EngineCrashed):
-    """The process died before it said anything about the file that it was given."""
+class TaskLost(EngineCrashed):
+    """A task's process died or hung. The text is the end of a sentence about it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """How long a worker may be silent, seconds. A large model takes minutes to load from a slow disk."""
+    """How long a process may be silent, seconds. A large model takes minutes to load from a slow disk."""
 
     load: float = 300.0
     stall: float = 60.0
 
 
-class Worker:
-    """One process with one loaded model. Used by one caller at a time."""
+class ModelProcess:
+    """One process with one loaded model, which works by children. Thread-safe."""
 
     def __init__(self, model_folder: Path, timeouts: Timeouts) -> None:
-        self.files = 0
-        self._between_files = True
-        self._ready = False
         self._timeouts = timeouts
         self._ids = itertools.count(1)
-        self._messages: queue.SimpleQueue[Message | None] = queue.SimpleQueue()
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "engines.speech.worker", str(model_folder)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            env=worker_environment(),
-            # Ctrl-C in a terminal goes to the whole group, and would take the workers from under a draining server.
-            start_new_session=True,
-        )
+        self._sending = threading.Lock()
+        self._changed = Condition()
+        self._ready = False
+        self._gone = False
+        self._tasks: dict[int, Task] = {}
+        ours, theirs = socket.socketpair()
+        with theirs:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "engines.speech.worker", str(model_folder)],
+                stdin=theirs.fileno(),
+                stdout=subprocess.DEVNULL,
+                env=_environment(),
+                # Ctrl-C in a terminal goes to the whole group, and would take the workers from under a draining server.
+                start_new_session=True,
+            )
+        self._control = Channel(ours)
         self._started = time.monotonic()
-        self._reader = threading.Thread(target=self._read, daemon=True, name=f"speech-worker-{self._process.pid}")
+        self._reader = threading.Thread(target=self._read, daemon=True, name=f"speech-model-{self._process.pid}")
         self._reader.start()
 
     @property
     def usable(self) -> bool:
-        """False when the process is gone, or was left in the middle of a file or of a load that took too long."""
-        return self._between_files and self._process.poll() is None
+        """False when the process is gone."""
+        return not self._gone and self._process.poll() is None
 
     def wait_ready(self, cancel: Event) -> None:
         """Wait for the model to be loaded. Raises ModelInvalid when it cannot be, and Cancelled."""
-        if self._ready:
-            return
-        while True:
-            if cancel.is_set():
-                raise Cancelled
-            message = self._next(POLL_SECONDS)
-            if message is None:
-                raise ModelInvalid(
-                    f"The speech model could not be loaded: its process {self._how_it_ended()}. Its files may be "
-                    "damaged or too large for this machine's memory: fetch it again, or choose a smaller one."
-                )
-            if message.get("event") == "ready":
-                self._ready = True
-                return
-            if time.monotonic() - self._started > self._timeouts.load:
-                self._between_files = False
-                raise ModelInvalid(
-                    f"The speech model was not loaded within {self._timeouts.load:g} s: choose a smaller one."
-                )
-
-    def run(self, path: Path, max_seconds: float, on_message: Callable[[Message], None], cancel: Event) -> Message:
-        """Work on one file and return the "done" message; "progress" and "segment" go to `on_message`.
-
-        Raises InvalidMedia, Cancelled, EngineCrashed (NotBegun where a second try is worth while).
-        """
-        self._between_files = False
-        self.files += 1
-        job = next(self._ids)
-        self._send({"id": job, "path": str(path), "max_seconds": max_seconds})
-        heard = time.monotonic()
-        begun = False
-        cancelled_at: float | None = None
-        while True:
-            message = self._next(POLL_SECONDS)
-            now = time.monotonic()
-            if cancel.is_set() and cancelled_at is None:
-                cancelled_at = now
-                self._send({"cancel": job})
-            if cancelled_at is not None and now - cancelled_at > CANCEL_GRACE_SECONDS:
-                raise Cancelled
-            if message is None:
-                lost = EngineCrashed if begun else NotBegun
-                raise lost(
-                    f"The speech engine's process {self._how_it_ended()} while it worked on this file; nothing else is "
-                    "lost. Try again; if it happens again, the file itself is the cause: save it in another format."
-                )
-            if not message:
-                if now - heard > self._timeouts.stall:
-                    raise EngineCrashed(
-                        f"The speech engine made no progress on this file for {self._timeouts.stall:g} s and was "
-                        "ended. Try again, or save the file in another format."
+        with self._changed:
+            while not self._ready:
+                if cancel.is_set():
+                    raise Cancelled
+                if self._gone:
+                    raise ModelInvalid(
+                        f"The speech model could not be loaded: its process {_ended(self._process.wait())}. Its files "
+                        "may be damaged or too large for this machine's memory: fetch it again, or choose a smaller "
+                        "one."
                     )
-                continue
-            heard, begun = now, True
-            event = message["event"]
-            if event in ("progress", "segment"):
-                on_message(message)
-                continue
-            self._between_files = True
-            if cancelled_at is not None or event == "cancelled":
-                raise Cancelled
-            if event == "failed":
-                raise InvalidMedia(message["field"], message["message"])
-            return message
+                if time.monotonic() - self._started > self._timeouts.load:
+                    self._process.kill()
+                    raise ModelInvalid(
+                        f"The speech model was not loaded within {self._timeouts.load:g} s: choose a smaller one."
+                    )
+                self._changed.wait(POLL_SECONDS)
+
+    @contextlib.contextmanager
+    def begin(self, **task: Any) -> Iterator[Task]:
+        """Fork a child for `task` for the time of the block; afterwards it is gone, whatever it was doing."""
+        ours, theirs = socket.socketpair()
+        begun = Task(Channel(ours), ours, self._timeouts.stall)
+        number = next(self._ids)
+        with self._changed:
+            self._tasks[number] = begun
+        try:
+            with theirs:
+                self._send({"id": number, "task": task}, theirs.fileno())
+            if not self.usable:
+                begun.ended(None)
+            yield begun
+        finally:
+            begun.close()
+            if begun.status is None:
+                self._send({"end": number})
 
     def end(self) -> None:
-        """End the process, whatever it is doing, and collect it. Safe to call twice and from another thread."""
+        """End the process and its children, whatever they are doing. Safe to call twice and from another thread."""
         self._process.kill()
         self._process.wait()
         self._reader.join()
-        if self._process.stdin:
-            # What the process did not read any more is lost with it.
-            with contextlib.suppress(BrokenPipeError):
-                self._process.stdin.close()
 
-    def _send(self, message: Message) -> None:
-        assert self._process.stdin is not None
-        try:
-            self._process.stdin.write(json.dumps(message).encode() + b"\n")
-            self._process.stdin.flush()
-        except (BrokenPipeError, ValueError):
-            # The process is gone; the reader says so in its own order, after what it still wrote.
-            return
-
-    def _next(self, timeout: float) -> Message | None:
-        """The next message, {} when none came in time, None when the process has ended."""
-        try:
-            return self._messages.get(timeout=timeout)
-        except queue.Empty:
-            return {}
+    def _send(self, message: Message, file: int | None = None) -> None:
+        # Where the process is gone, the reader tells everybody.
+        with self._sending, contextlib.suppress(OSError):
+            self._control.send(message, file)
 
     def _read(self) -> None:
-        assert self._process.stdout is not None
-        with self._process.stdout as stdout:
-            for line in stdout:
-                # A process that is killed while it writes leaves half a line.
-                if line.endswith(b"\n"):
-                    self._messages.put(json.loads(line))
-        self._messages.put(None)
+        while (message := self._control.receive()) is not None:
+            with self._changed:
+                if message["event"] == "ready":
+                    self._ready = True
+                elif task := self._tasks.pop(message["id"], None):
+                    task.ended(message["status"])
+                self._changed.notify_all()
+        code = self._process.wait()
+        with self._changed:
+            self._gone = True
+            for task in self._tasks.values():
+                task.ended(code)
+                # Children end with their parent; where the system does not see to it, they end with their socket.
+                task.hang_up()
+            self._changed.notify_all()
+        with self._sending:
+            self._control.close()
+
+
+class Task:
+    """A child at work."""
+
+    def __init__(self, channel: Channel, end: socket.socket, stall: float) -> None:
+        self._channel = channel
+        self._end = end
+        self._stall = stall
+        self._over = Event()
+        self.status: int | None = None
+        """What os.waitpid told: 0, a status, or minus a signal's number. None while it lives."""
+
+    def send(self, message: Message, file: int | None = None) -> None:
+        """A child that is gone does not hear it; `messages` tells of that."""
+        with contextlib.suppress(OSError):
+            self._channel.send(message, file)
+
+    def send_bytes(self, data: bytes) -> None:
+        """Waits while the child is behind. Raises TaskLost when it is gone."""
+        try:
+            self._end.sendall(data)
+        except OSError as error:
+            raise TaskLost(f"its process {self._how_it_ended()}") from error
+
+    def messages(self, cancel: Event, awaited: Callable[[], bool] = lambda: True) -> Iterator[Message]:
+        """What the child says, until "done" or "failed", which come last.
+
+        `awaited`: False while the child has reason to be silent. Raises Cancelled, and TaskLost for a child that died,
+        or was silent for too long.
+        """
+        heard = time.monotonic()
+        while True:
+            message = self._channel.receive(POLL_SECONDS)
+            if cancel.is_set():
+                if message and FILE_MARK in message:
+                    os.close(message[FILE_MARK])
+                raise Cancelled
+            if message is None:
+                raise TaskLost(f"its process {self._how_it_ended()}")
+            if message:
+                yield message
+                if message["event"] in ("done", "failed"):
+                    return
+            if message or not awaited():
+                heard = time.monotonic()
+            elif time.monotonic() - heard > self._stall:
+                raise TaskLost(f"it made no progress for {self._stall:g} s and was ended")
+
+    def ended(self, status: int | None) -> None:
+        """Told by the model's process."""
+        self.status = status
+        self._over.set()
+
+    def hang_up(self) -> None:
+        with contextlib.suppress(OSError):
+            self._end.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        self._channel.close()
 
     def _how_it_ended(self) -> str:
-        code = self._process.wait()
-        return f"was ended by signal {-code}" if code < 0 else f"ended with status {code}"
+        self._over.wait(LAST_WORD_SECONDS)
+        return "was lost" if self.status is None else _ended(self.status)
 
 
-def worker_environment() -> Mapping[str, str]:
+class Models:
+    """The model's process, started when first needed and again when it died. Thread-safe."""
+
+    def __init__(self, start: Callable[[], ModelProcess]) -> None:
+        self._start = start
+        self._lock = threading.Lock()
+        self._process: ModelProcess | None = None
+        self._closed = False
+
+    def get(self, cancel: Event) -> ModelProcess:
+        """The ready process. Raises Cancelled, ModelInvalid, and ServiceUnavailable once closed."""
+        if cancel.is_set():
+            raise Cancelled
+        with self._lock:
+            if self._closed:
+                raise ServiceUnavailable("The speech engine is shutting down: try again in a moment.")
+            if self._process is None or not self._process.usable:
+                # It died between two files (killed for memory, say): nobody's request is lost.
+                if self._process:
+                    self._process.end()
+                self._process = self._start()
+            process = self._process
+        try:
+            process.wait_ready(cancel)
+        except ModelInvalid as error:
+            self.check_open(error)
+            raise
+        return process
+
+    def check_open(self, cause: Exception) -> None:
+        """Raise ServiceUnavailable if what went wrong did so because of `close`."""
+        if self._closed:
+            raise ServiceUnavailable(SHUT_DOWN) from cause
+
+    def close(self) -> None:
+        """End the process; callers in the middle of a file get an error. Idempotent."""
+        with self._lock:
+            self._closed = True
+            process, self._process = self._process, None
+        if process:
+            process.end()
+
+
+def _ended(code: int) -> str:
+    return f"was ended by signal {-code}" if code < 0 else f"ended with status {code}"
+
+
+def _environment() -> Mapping[str, str]:
     kept = {name: os.environ[name] for name in KEPT_ENVIRONMENT if name in os.environ}
     # The package is found wherever the parent was started from; vosk looks up the home folder on import.
     root = str(Path(__file__).parents[2])

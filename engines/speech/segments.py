@@ -11,10 +11,18 @@ UNKNOWN_WORD = "[unk]"
 something that was said, and captions or a search would show it to people as a word. Noise so stays `no_speech`."""
 
 
-def read_segment(words: list[dict[str, Any]]) -> Segment | None:
-    """One utterance from the recogniser's words, or None when no known word is left in it."""
+def read_segment(words: list[dict[str, Any]], begins: float = 0.0) -> Segment | None:
+    """One utterance from the recogniser's words, or None when no known word is left in it.
+
+    `begins`: where in the recording the words' times count from, seconds.
+    """
     known = tuple(
-        Word(word=word["word"], start=word["start"], end=word["end"], confidence=min(max(word["conf"], 0.0), 1.0))
+        Word(
+            word=word["word"],
+            start=begins + word["start"],
+            end=begins + word["end"],
+            confidence=min(max(word["conf"], 0.0), 1.0),
+        )
         for word in words
         if word["word"] != UNKNOWN_WORD
     )

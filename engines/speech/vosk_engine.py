@@ -1,19 +1,24 @@
-"""Speech to text with Vosk, in worker processes on this machine."""
+"""Speech to text with Vosk, by processes on this machine.
+
+A file is cut at its pauses and recognised on all cores; a live session has a child of its own.
+"""
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 from threading import Event
 
-from engines.errors import EngineCrashed
 from engines.events import OnEvent, Progress, SegmentHeard
 from engines.requests import ListenRequest, TranscribeRequest
 from engines.results import Segment, SpeechModelInfo, Transcript
+from engines.speech import long_file
 from engines.speech.audio import DEFAULT_MAX_SECONDS
-from engines.speech.live import LiveProcess, VoskSession
+from engines.speech.cores import Cores
+from engines.speech.live import VoskSession
 from engines.speech.model import check_language, check_model_folder, read_model_info
-from engines.speech.pool import WorkerPool
-from engines.speech.process import Message, NotBegun, Timeouts, Worker
+from engines.speech.process import ModelProcess, Models, Timeouts
 from engines.speech.segments import read_segment
 
 
@@ -25,63 +30,58 @@ class VoskEngine:
         model_folder: Path,
         *,
         workers: int = 2,
-        recycle_after: int = 100,
         max_seconds: float = DEFAULT_MAX_SECONDS,
         timeouts: Timeouts | None = None,
     ) -> None:
         """Look at the folder, start nothing. Raises ModelMissing, ModelInvalid.
 
-        `workers`: most files at once, each in its own process with its own copy of the model (about 300 MB for a small
-        one), started when first needed. `recycle_after`: files after which a process is replaced, so that a slow leak
-        in native code never adds up. `max_seconds`: longest recording.
+        `workers`: cores to recognise files on, of all files together. The model is in memory once. `max_seconds`:
+        longest recording.
         """
         check_model_folder(model_folder)
         self._info = read_model_info(model_folder)
         self._max_seconds = max_seconds
-        # The working directory may change before a worker is started.
+        # The working directory may change before a process is started.
         folder = model_folder.resolve()
         patience = timeouts or Timeouts()
-        self._pool = WorkerPool(start=lambda: Worker(folder, patience), size=workers, recycle_after=recycle_after)
-        self._live = LiveProcess(folder, patience)
+        self._models = Models(lambda: ModelProcess(folder, patience))
+        self._cores = Cores(workers)
 
     @property
     def info(self) -> SpeechModelInfo:
         return self._info
 
     def load(self) -> None:
-        """Start one worker and wait until it has loaded the model; the others follow on demand."""
-        with self._pool.lease(Event()):
-            pass
+        """Start the model's process and wait until it has loaded the model."""
+        self._models.get(Event())
 
     def check(self, request: TranscribeRequest) -> None:
         check_language(request.language, self._info)
 
     def transcribe(self, request: TranscribeRequest, file: Path, on_event: OnEvent, cancel: Event) -> Transcript:
         self.check(request)
-        path = file.resolve()
+        reading = self.read(file, self._cores.size + long_file.AHEAD)
         segments: list[Segment] = []
 
-        def on_message(message: Message) -> None:
-            if message["event"] == "progress":
-                on_event(_progress(message))
-            elif segment := read_segment(message["words"]):
+        def on_words(begins: float, words: long_file.Words) -> None:
+            if segment := read_segment(words, begins):
                 segments.append(segment)
                 on_event(SegmentHeard(segment))
 
-        def attempt() -> Message:
-            with self._pool.lease(cancel) as worker:
-                return worker.run(path, self._max_seconds, on_message, cancel)
+        def on_progress(seconds: float) -> None:
+            on_event(_progress(seconds, reading.estimate or reading.duration))
 
-        try:
-            done = attempt()
-        except NotBegun:
-            # A process that is being killed looks alive for a moment: the file gets one more.
-            try:
-                done = attempt()
-            except NotBegun as error:
-                raise EngineCrashed(str(error)) from error
-        duration: float = done["duration"]
+        long_file.transcribe(self._models, self._cores, reading, on_words, on_progress, cancel)
+        duration = reading.duration
         on_event(Progress("transcribe", round(duration), round(duration), 1.0))
+        return self.transcript(segments, duration, damaged=reading.damaged)
+
+    def read(self, file: Path, ahead: int) -> long_file.Reading:
+        """Read and cut a file, `ahead` pieces at most before one is done with."""
+        return long_file.Reading(self._models, file.resolve(), self._max_seconds, ahead)
+
+    def transcript(self, segments: list[Segment], duration: float, *, damaged: bool) -> Transcript:
+        """What this engine heard in a recording of `duration` seconds."""
         return Transcript(
             text=" ".join(segment.text for segment in segments),
             segments=tuple(_within(segment, duration) for segment in segments),
@@ -90,16 +90,21 @@ class VoskEngine:
             engine=self._info.name,
             where=self._info.where,
             demo=self._info.demo,
-            note=self._note(damaged=done["damaged"]),
+            note=self._note(damaged=damaged),
         )
+
+    @contextlib.contextmanager
+    def recogniser(self) -> Iterator[long_file.Recogniser]:
+        """For single pieces of a file; all of one share its turns."""
+        with self._cores.share() as share, long_file.Recogniser(self._models, self._cores, share) as recogniser:
+            yield recogniser
 
     def listen(self, request: ListenRequest, cancel: Event) -> VoskSession:
         check_language(request.language, self._info)
-        return self._live.open(request, cancel)
+        return VoskSession(self._models, request.sample_rate, cancel)
 
     def close(self) -> None:
-        self._live.close()
-        self._pool.close()
+        self._models.close()
 
     def _note(self, *, damaged: bool) -> str:
         notes = []
@@ -110,10 +115,8 @@ class VoskEngine:
         return " ".join(notes)
 
 
-def _progress(message: Message) -> Progress:
-    seconds: float = message["seconds"]
+def _progress(seconds: float, estimate: float) -> Progress:
     # Without a header's word on the length the fraction stays unknown, which is 0.
-    estimate: float = message["estimate"] or 0.0
     total = max(estimate, seconds)
     # The last step is the result: until then something is left to do.
     return Progress("transcribe", round(seconds), round(total), min(seconds / estimate, 0.99) if estimate else 0.0)

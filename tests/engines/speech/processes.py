@@ -16,6 +16,11 @@ def worker_pids(parent: int | None = None) -> set[int]:
     }
 
 
+def task_pids(model: int) -> set[int]:
+    """The living children that the model's process `model` has forked for tasks."""
+    return worker_pids(model)
+
+
 def is_alive(pid: int) -> bool:
     """False also for a process that has ended and waits to be collected by a parent that never will."""
     try:

@@ -1,0 +1,286 @@
+"""One file through the model's process: read and cut by one child, recognised piece by piece by others, told in order.
+
+A thread for each core drives one recognising child, the caller's thread hears everything in the order of the file.
+Sound waits in files without a name, a few pieces at most, so memory does not grow with the length of a recording.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import queue
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from threading import Event
+from types import TracebackType
+from typing import Any, Self
+
+from engines.errors import Cancelled, EngineCrashed, InvalidMedia
+from engines.speech.cores import POLL_SECONDS, Cores, Share
+from engines.speech.pieces import SAMPLE_RATE
+from engines.speech.process import Models, Task, TaskLost
+from engines.speech.wire import FILE_MARK, Message
+
+AHEAD = 1
+"""Pieces that are read before a core is free for them, beside one for each core."""
+
+Words = list[dict[str, Any]]
+
+
+@dataclass(slots=True)
+class Cut:
+    """One piece of a file, as a descriptor of its sound (16 kHz mono int16). `start`, `samples`: counted in samples."""
+
+    number: int
+    start: int
+    samples: int
+    file: int
+
+    @property
+    def begins(self) -> float:
+        """Seconds from the beginning of the recording."""
+        return self.start / SAMPLE_RATE
+
+    @property
+    def seconds(self) -> float:
+        return self.samples / SAMPLE_RATE
+
+    def close(self) -> None:
+        os.close(self.file)
+
+
+class Reading:
+    """A file that is read and cut into pieces by a child of its own."""
+
+    def __init__(self, models: Models, path: Path, max_seconds: float, ahead: int) -> None:
+        """`ahead`: pieces that are read before one is given back by `done_with_one`."""
+        self._models = models
+        self._task: dict[str, Any] = {"kind": "read", "path": str(path), "max_seconds": max_seconds, "ahead": ahead}
+        self._allowed = ahead
+        self._lock = threading.Lock()
+        self._child: Task | None = None
+        self.estimate: float | None = None
+        """The header's word on the length, seconds; known with the first piece."""
+        self.duration = 0.0
+        self.damaged = False
+
+    def cuts(self, cancel: Event) -> Iterator[Cut]:
+        """The pieces in order; whoever takes one closes it. The whole is known after the last.
+
+        Raises InvalidMedia, Cancelled, EngineCrashed.
+        """
+        try:
+            try:
+                yield from self._attempt(cancel)
+            except TaskLost:
+                if self.estimate is not None or self._child is None:
+                    raise
+                # A process that is being killed looks alive for a moment: the file gets one more.
+                yield from self._attempt(cancel)
+        except TaskLost as error:
+            self._models.check_open(error)
+            raise EngineCrashed(
+                f"The speech engine could not read this file: {error}. Nothing else is lost. Try again; if it happens "
+                "again, the file itself is the cause: save it in another format."
+            ) from error
+
+    def done_with_one(self) -> None:
+        """Let one more piece be read."""
+        with self._lock:
+            self._allowed += 1
+        if self._child:
+            self._child.send({"more": 1})
+
+    def _attempt(self, cancel: Event) -> Iterator[Cut]:
+        number = 0
+        with self._models.get(cancel).begin(**self._task) as self._child:
+            for message in self._child.messages(cancel, awaited=lambda: self._allowed > 0):
+                if message["event"] == "failed":
+                    raise InvalidMedia(message["field"], message["message"])
+                if message["event"] == "done":
+                    self.duration, self.damaged = message["duration"], message["damaged"]
+                    return
+                # 0 where the header says nothing: None means that no piece has come.
+                self.estimate = message["estimate"] or 0.0
+                with self._lock:
+                    self._allowed -= 1
+                yield Cut(number, message["start"], message["samples"], message[FILE_MARK])
+                number += 1
+
+
+class Recogniser:
+    """A child that recognises piece after piece, replaced when it dies; it takes a core for each. For one thread."""
+
+    def __init__(self, models: Models, cores: Cores, share: Share) -> None:
+        self._models = models
+        self._cores = cores
+        self._share = share
+        self._child: tuple[contextlib.ExitStack, Task] | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self._drop()
+
+    def recognise(self, cut: Cut, on_message: Callable[[Message], None], cancel: Event) -> None:
+        """Tell of one piece: "progress", "segment" (times from the piece's beginning), "again" before a second try.
+
+        Raises Cancelled, EngineCrashed.
+        """
+        with self._cores.take(self._share, cancel):
+            try:
+                try:
+                    self._attempt(cut, on_message, cancel)
+                except TaskLost:
+                    self._drop()
+                    on_message({"event": "again"})
+                    self._attempt(cut, on_message, cancel)
+            except TaskLost as error:
+                self._models.check_open(error)
+                raise EngineCrashed(
+                    f"The speech engine failed twice at {_clock(cut.begins)} to {_clock(cut.begins + cut.seconds)} of "
+                    f"this file: {error}. Nothing else is lost. Try again; if it happens again, the file itself is the "
+                    "cause: save it in another format, or leave that part out."
+                ) from error
+
+    def _attempt(self, cut: Cut, on_message: Callable[[Message], None], cancel: Event) -> None:
+        if self._child is None:
+            opened = contextlib.ExitStack()
+            self._child = (opened, opened.enter_context(self._models.get(cancel).begin(kind="recognise")))
+        _, child = self._child
+        child.send({}, cut.file)
+        for message in child.messages(cancel):
+            if message["event"] != "done":
+                on_message(message)
+
+    def _drop(self) -> None:
+        if self._child:
+            self._child[0].close()
+            self._child = None
+
+
+class InOrder:
+    """Puts what the pieces tell into the order of the file, each as soon as all before it are known."""
+
+    def __init__(self, on_words: Callable[[float, Words], None]) -> None:
+        self._on_words = on_words
+        self._head = 0
+        self._told = 0
+        self._begins: dict[int, float] = {}
+        self._known: defaultdict[int, list[Words]] = defaultdict(list)
+        self._done: set[int] = set()
+        self._seconds: defaultdict[int, float] = defaultdict(float)
+
+    @property
+    def seconds(self) -> float:
+        """Sound recognised so far."""
+        return sum(self._seconds.values())
+
+    def take(self, cut: Cut, message: Message) -> None:
+        self._begins[cut.number] = cut.begins
+        match message["event"]:
+            case "progress":
+                self._seconds[cut.number] = message["seconds"]
+            case "segment":
+                self._known[cut.number].append(message["words"])
+            case "again":
+                # The same sound gives the same words: what was told of it already stays told.
+                self._known[cut.number].clear()
+            case "done":
+                self._seconds[cut.number] = cut.seconds
+                self._done.add(cut.number)
+        self._tell()
+
+    def _tell(self) -> None:
+        while True:
+            known = self._known[self._head]
+            for words in known[self._told :]:
+                self._told += 1
+                self._on_words(self._begins[self._head], words)
+            if self._head not in self._done:
+                return
+            del self._known[self._head], self._begins[self._head]
+            self._head, self._told = self._head + 1, 0
+
+
+def transcribe(
+    models: Models,
+    cores: Cores,
+    reading: Reading,
+    on_words: Callable[[float, Words], None],
+    on_progress: Callable[[float], None],
+    cancel: Event,
+) -> None:
+    """Recognise a whole file on as many cores as there are pieces and turns.
+
+    `on_words`: one utterance and where its piece begins, seconds; `on_progress`: seconds of sound done; both on the
+    caller's thread. Raises InvalidMedia, Cancelled, EngineCrashed, ModelInvalid, ServiceUnavailable.
+    """
+    stop = Event()
+    waiting: queue.SimpleQueue[Cut | None] = queue.SimpleQueue()
+    told: queue.SimpleQueue[tuple[Cut, Message] | BaseException | None] = queue.SimpleQueue()
+    drivers = cores.size
+
+    def tell(cut: Cut, message: Message) -> None:
+        told.put((cut, message))
+
+    def read() -> None:
+        for cut in reading.cuts(stop):
+            waiting.put(cut)
+        for _ in range(drivers):
+            waiting.put(None)
+
+    def drive() -> None:
+        with Recogniser(models, cores, share) as recogniser:
+            while cut := waiting.get():
+                with contextlib.closing(cut):
+                    recogniser.recognise(cut, partial(tell, cut), stop)
+                reading.done_with_one()
+                tell(cut, {"event": "done"})
+
+    def run(work: Callable[[], None]) -> None:
+        try:
+            work()
+            told.put(None)
+        except BaseException as error:  # noqa: BLE001 - the caller raises it
+            told.put(error)
+
+    order = InOrder(on_words)
+    with cores.share() as share:
+        threads = [threading.Thread(target=run, args=(work,), daemon=True) for work in (read, *[drive] * drivers)]
+        for thread in threads:
+            thread.start()
+        try:
+            running = len(threads)
+            while running:
+                if cancel.is_set():
+                    raise Cancelled
+                try:
+                    item = told.get(timeout=POLL_SECONDS)
+                except queue.Empty:
+                    continue
+                if item is None:
+                    running -= 1
+                elif isinstance(item, BaseException):
+                    raise item
+                else:
+                    order.take(*item)
+                    on_progress(order.seconds)
+        finally:
+            stop.set()
+            for _ in range(drivers):
+                waiting.put(None)
+            for thread in threads:
+                thread.join()
+            while not waiting.empty():
+                if cut := waiting.get():
+                    cut.close()
+
+
+def _clock(seconds: float) -> str:
+    return f"{int(seconds) // 3600}:{int(seconds) // 60 % 60:02}:{int(seconds) % 60:02}"

@@ -1,0 +1,100 @@
+"""Cuts a long recording at its pauses, so that its pieces can be recognised side by side.
+
+A recogniser ends an utterance at half a second of silence and begins afresh. Cut there, the pieces give the words of
+the whole. Where somebody speaks (or plays music) without a pause, the quietest moment has to do.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+from array import array
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+SAMPLE_RATE = 16_000
+
+FRAME = 480
+"""Samples; 30 ms. Recognisers tell times in steps of 30 ms: cuts on the same grid leave every time as it would be."""
+
+FRAMES_PER_SECOND = SAMPLE_RATE / FRAME
+
+SHORTEST = 20.0
+AIMED = 40.0
+LONGEST = 60.0
+"""Seconds. A piece ends at the best pause between SHORTEST and AIMED; without one it goes on, at most to LONGEST.
+
+Shorter pieces cost words and time, because a recogniser gets used to a voice; longer ones leave cores idle at the end.
+"""
+
+PAUSES = (1.02, 0.69, 0.51, 0.36)
+"""Lengths of pauses in seconds, the best first. The last is a breath: half of it on each side keeps words whole."""
+
+QUIET_SHARE = 0.3
+"""How far above the background a pause may be, as a part of the way from there to the loudest sounds (in decibels)."""
+
+SILENCE_DB = 26.0
+"""A mean square of 20 * 20 (of 32,768 * 32,768), -64 dBFS: a pause whatever the rest is like."""
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Sound between two cuts, 16 kHz mono int16. `start`: samples from the beginning of the recording."""
+
+    start: int
+    sound: bytes
+
+    @property
+    def seconds(self) -> float:
+        return len(self.sound) / 2 / SAMPLE_RATE
+
+
+def cut(blocks: Iterable[bytes]) -> Iterator[Piece]:
+    """The recording's pieces, in order, without a sample lost; the same ones every time. Holds one piece at a time.
+
+    A recording of at most AIMED seconds is one piece, and a piece that is cut again stays whole.
+    """
+    sound = bytearray()
+    levels: list[float] = []
+    start = 0
+    for block in blocks:
+        sound += block
+        while len(sound) // 2 // FRAME > len(levels):
+            at = len(levels) * FRAME * 2
+            levels.append(_level(sound[at : at + FRAME * 2]))
+            frames = len(levels)
+            # Beyond AIMED a new look is worth while only now and then: a pause takes a third of a second.
+            if frames < AIMED * FRAMES_PER_SECOND or frames % 12:
+                continue
+            end = find_pause(levels)
+            if end is None:
+                continue
+            yield Piece(start, bytes(sound[: end * FRAME * 2]))
+            start += end * FRAME
+            del sound[: end * FRAME * 2], levels[:end]
+    if sound or not start:
+        yield Piece(start, bytes(sound))
+
+
+def find_pause(levels: list[float]) -> int | None:
+    """The frame to cut before, or None to wait for a better place. `levels`: decibels, a frame each, from a cut on."""
+    ordered = sorted(levels)
+    background, loud = ordered[len(ordered) // 20], ordered[len(ordered) * 9 // 10]
+    quiet = max(background + QUIET_SHARE * (loud - background), SILENCE_DB)
+    first = int(SHORTEST * FRAMES_PER_SECOND)
+    for pause in PAUSES:
+        at, level = _quietest(levels, first, round(pause * FRAMES_PER_SECOND))
+        if level <= quiet:
+            return at
+    return at if len(levels) >= LONGEST * FRAMES_PER_SECOND else None
+
+
+def _quietest(levels: list[float], first: int, width: int) -> tuple[int, float]:
+    """The middle of the stretch of `width` frames from `first` on whose loudest frame is quietest, and that level."""
+    level, start = min((max(levels[at : at + width]), at) for at in range(first, len(levels) - width + 1))
+    return start + width // 2, level
+
+
+def _level(frame: bytes | bytearray) -> float:
+    samples = array("h", bytes(frame))
+    return 10 * math.log10(sum(map(operator.mul, samples, samples)) / len(samples) + 1)
