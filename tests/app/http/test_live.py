@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
+from argparse import Namespace
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from socket import SHUT_RDWR
 from typing import Any
 
+import httpx
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
 from app.jobs.model import Job, JobState
+from engines.speech.vosk_engine import VoskEngine
 from tests.app.conftest import Served, serve
-from tests.serving import create_api, until
+from tests.conftest import ROOT
+from tests.engines.speech.media import repeated
+from tests.engines.speech.test_live import pcm
+from tests.serving import create_api, make_studio, serving, settings_in, until
+from tests.small_engines import BlobEngine
 
 RATE = 8000
 HALF = b"\x01\x00" * (RATE // 2)
@@ -344,3 +353,60 @@ def test_a_stop_ends_sessions_with_their_words_kept(tmp_path: Path) -> None:
     until(lambda: served.studio.queue.idle)
     for _ in running:
         pass
+
+
+# -- the real model, and vosk-server's own Python client
+
+
+@pytest.fixture(scope="module")
+def hearing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a studio with the built-in speech model."""
+    speech = VoskEngine(ROOT / "models" / "vosk-demo-en", workers=1)
+    studio = make_studio(settings_in(tmp_path_factory.mktemp("hearing")), BlobEngine(), speech)
+    with serving(create_api(studio)) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def sentences() -> dict[str, str]:
+    found: dict[str, str] = json.loads((ROOT / "tests/data/speech/sentences.json").read_text())
+    return found
+
+
+def test_vosk_servers_client_of_the_vosk_package(hearing: str, sentences: dict[str, str]) -> None:
+    """As it is in the package: `vosk-transcriber --server`, but for ffmpeg, whose output it is given."""
+    from vosk.transcriber.transcriber import Transcriber
+
+    client = object.__new__(Transcriber)  # It would load a model of its own.
+    client.args = Namespace(server=f"{hearing.replace('http', 'ws')}/v1/vosk", output_type="txt")
+
+    async def ask() -> Any:
+        stream = asyncio.StreamReader()
+        stream.feed_data(pcm("sentence.wav", 16_000))
+        stream.feed_eof()
+        return await client.recognize_stream_server(Namespace(stdout=stream))
+
+    result, _ = asyncio.run(ask())
+    assert client.format_result(result).split() == sentences["sentence.wav"].split()
+
+
+def test_ten_speakers_beside_a_long_file_lose_no_word(hearing: str, sentences: dict[str, str], tmp_path: Path) -> None:
+    long = repeated(tmp_path / "long.wav", ROOT / "tests/data/speech/longer.wav", 4)
+    sound = pcm("sentence.wav", 48_000)
+
+    def speak(_: int) -> list[str]:
+        words = []
+        with connect(f"{hearing.replace('http', 'ws')}/v1/vosk?sample_rate=48000", max_queue=None) as socket:
+            for start in range(0, len(sound), 9600):
+                socket.send(sound[start : start + 9600])
+            socket.send('{"eof": 1}')
+            while "job_id" not in (told := heard(socket)):
+                words += told.get("text", "").split()
+        return [*words, *told["text"].split()]
+
+    with httpx.Client(base_url=hearing, timeout=120) as client, ThreadPoolExecutor(11) as people:
+        file = people.submit(
+            client.post, "/v1/audio/transcriptions", files={"file": ("long.wav", long.read_bytes(), "audio/wav")}
+        )
+        assert list(people.map(speak, range(10))) == [sentences["sentence.wav"].split()] * 10
+        assert file.result().json()["text"].split() == sentences["longer.wav"].split() * 4
