@@ -55,6 +55,7 @@ TRANSCRIBER_NEEDS = frozenset(
         "tenacity",
         "uvicorn",
         "vosk",
+        "websockets",
     }
 )
 

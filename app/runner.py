@@ -17,11 +17,12 @@ import threading
 import time
 from collections.abc import Callable
 from types import FrameType
-from typing import Protocol
+from typing import Any, Protocol
 
 import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from app.concurrency import run_blocking
 
@@ -32,6 +33,9 @@ NOT_STARTED = 3
 why (3 is uvicorn's own for that)."""
 
 BACKLOG = 2048
+
+MAX_MESSAGE_BYTES = 1024 * 1024
+"""Of one WebSocket message: 10 s of sound at 48 kHz; who sends while somebody speaks sends far less at once."""
 
 CLOSE_SECONDS = 3.0
 """For answers that are still on their way after the drain. Streams of browser pages never end by themselves."""
@@ -59,6 +63,16 @@ class Work(Protocol):
 
     def give_up(self) -> None:
         """End what still runs when the time is over, so that whoever waits for it is answered. May block."""
+
+
+class WebSockets(WebSocketsSansIOProtocol):
+    """The implementation that stops reading while the app has a message to take."""
+
+    async def send(self, message: Any) -> None:
+        await super().send(message)
+        if message["type"] == "websocket.http.response.body" and not message.get("more_body"):
+            # Uvicorn 0.54 logs an app that answered a handshake by a refusal as one that never answered it.
+            self.handshake_complete = True
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -97,6 +111,8 @@ def run(
         app,
         # The one implementation whose connections `_end_connections` knows.
         http=H11Protocol,
+        ws=WebSockets,
+        ws_max_size=MAX_MESSAGE_BYTES,
         # app.logs has set the log up. No lines of requests: their addresses are what callers wrote.
         log_config=None,
         log_level="warning",

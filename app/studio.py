@@ -13,6 +13,7 @@ from app.metrics import JobMetrics
 from app.presets import Presets
 from app.settings.fields import Settings
 from app.signing import Signer
+from app.work.live import Feeds, LiveLimits
 from engines.protocols import ImageEngine, SpeechEngine
 
 CLOSE_SECONDS = 5.0
@@ -30,6 +31,9 @@ class Service:
     files: Files
     workers: tuple[Worker, ...]
     speech: SpeechEngine
+    feeds: Feeds
+    """Of the live sessions that are open."""
+    live: LiveLimits
     max_upload_bytes: int
     retention_seconds: float
     """How long jobs that have ended are kept; 0: for ever."""

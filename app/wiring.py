@@ -31,6 +31,7 @@ from app.signing import Signer, read_key
 from app.studio import Studio
 from app.tokens import Tokens
 from app.work.image import PlainKind
+from app.work.live import Feeds, LiveKind, LiveLimits
 from app.work.presets import AvatarKind, HeroKind
 from app.work.speech import TranscriptionKind
 from engines.devices import SDXL_BYTES, Device, find_device
@@ -144,11 +145,13 @@ def assemble(
     Raises PresetError, StorageFailed.
     """
     presets = load_presets(ROOT / "presets", settings.presets_dir)
+    feeds = Feeds()
     kinds: list[AnyKind] = [
         PlainKind(image),
         AvatarKind(image, presets),
         HeroKind(image, presets),
         TranscriptionKind(speech),
+        LiveKind(speech, feeds, keep_sound=settings.keep_live_audio),
     ]
     opener = Fetcher(settings.fetch_hosts, max_bytes=settings.max_upload_mb * 2**20)
     with ExitStack() as opened:
@@ -177,6 +180,7 @@ def assemble(
             capacity={
                 "image": settings.max_queue + 1,
                 "speech": settings.max_queue + settings.speech_workers,
+                "live": settings.live_sessions,
                 FETCH: settings.max_queue + FETCHED_AT_ONCE,
             },
             opener=opener,
@@ -196,9 +200,13 @@ def assemble(
             workers=(
                 Worker("image", queue, kinds, image.load),
                 Worker("speech", queue, kinds, lambda _: speech.load(), width=settings.speech_workers),
+                # A session that begins waits for the model by itself.
+                Worker("live", queue, kinds, lambda _: None, width=settings.live_sessions),
                 FetchWorker(queue, files, kinds, opener),
             ),
             speech=speech,
+            feeds=feeds,
+            live=LiveLimits(settings.live_sessions, settings.live_minutes * 60.0, settings.live_idle_seconds),
             max_upload_bytes=settings.max_upload_mb * 2**20,
             retention_seconds=settings.job_retention_days * DAY,
             close_stores=opened.pop_all().close,

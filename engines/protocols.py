@@ -7,8 +7,8 @@ from threading import Event
 from typing import Protocol
 
 from engines.events import OnEvent, OnProgress, ignore
-from engines.requests import ImageRequest, TranscribeRequest
-from engines.results import ImageModelInfo, ImageResult, SpeechModelInfo, Transcript, Unused
+from engines.requests import ImageRequest, ListenRequest, TranscribeRequest
+from engines.results import Heard, ImageModelInfo, ImageResult, SpeechModelInfo, Transcript, Unused
 
 
 class ImageEngine(Protocol):
@@ -41,6 +41,19 @@ class ImageEngine(Protocol):
         """Free the device."""
 
 
+class LiveSession(Protocol):
+    """One speaker who is heard. Not thread-safe: one thread calls it, in the order of the sound."""
+
+    def accept(self, sound: bytes) -> Heard:
+        """Some more sound, of any length. Returns when it has been worked on. Raises Cancelled, EngineCrashed."""
+
+    def flush(self) -> Heard:
+        """Settle what is not settled yet, as at a pause; more sound may follow. Raises Cancelled, EngineCrashed."""
+
+    def close(self) -> None:
+        """Free what the session holds. Idempotent."""
+
+
 class SpeechEngine(Protocol):
     """Turns speech into text. Thread-safe: several workers may call it at once."""
 
@@ -58,6 +71,12 @@ class SpeechEngine(Protocol):
         """Transcribe a file. Tells of each segment when it is known. Looks at `cancel` at least once a second of work.
 
         Raises InvalidRequest, InvalidMedia, Cancelled, EngineCrashed, ServiceUnavailable.
+        """
+
+    def listen(self, request: ListenRequest, cancel: Event) -> LiveSession:
+        """Begin a live session, which is the caller's to close. Waits for the model if that is still loading.
+
+        Raises InvalidRequest, Cancelled, ModelMissing, ModelInvalid, EngineCrashed, ServiceUnavailable.
         """
 
     def close(self) -> None:

@@ -87,6 +87,8 @@ Language = Annotated[
     Field(max_length=64, title="Language", description="As BCP 47, e.g. en; empty for the model's own"),
 ]
 
+SampleRate = Annotated[int, Field(ge=8000, le=192_000, title="Sample rate", description="Of sound, in hertz"), WHOLE]
+
 
 class Request(BaseModel):
     """Base of everything that somebody asks for. Frozen, and strict: text is no number and 1 is no truth."""
@@ -126,6 +128,14 @@ class TranscribeRequest(Request):
     """The name that the user gave it, for messages; never used to open anything."""
     language: Language | None = None
     """None means the engine's own. A language that the engine's model lacks is an InvalidRequest."""
+
+
+class ListenRequest(Request):
+    """Transcribe one speaker's sound while it comes: 16 bit PCM, little-endian, one channel."""
+
+    sample_rate: SampleRate
+    language: Language | None = None
+    """As of TranscribeRequest."""
 
 
 R = TypeVar("R", bound=BaseModel)

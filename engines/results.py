@@ -122,6 +122,18 @@ class Segment(Result):
     words: tuple[Word, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What a live session knows after some more sound."""
+
+    segments: tuple[Segment, ...] = ()
+    """What this sound has settled. Times in seconds from the session's start."""
+    partial: str = ""
+    """What the sound after the last segment seems to say; the next sound may change it."""
+    seconds: float = 0.0
+    """Of sound, since the session's start."""
+
+
 class Transcript(Result):
     """A whole file's text. No speech is `text == ""`, never an error and never a sentence."""
 

@@ -19,6 +19,7 @@ from starlette.types import ASGIApp
 
 from app.delivery.sender import FOR_DAYS, Schedule
 from app.http.apps import Page, create_studio
+from app.runner import MAX_MESSAGE_BYTES, WebSockets
 from app.settings.fields import Settings
 from app.studio import Studio
 from app.wiring import assemble, open_accounts
@@ -66,7 +67,14 @@ def serving(app: ASGIApp, port: int = 0) -> Iterator[str]:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(("127.0.0.1", port))
         port = listener.getsockname()[1]
-        config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1, ws="none", proxy_headers=False)
+        config = uvicorn.Config(
+            app,
+            log_level="warning",
+            timeout_graceful_shutdown=1,
+            ws=WebSockets,
+            ws_max_size=MAX_MESSAGE_BYTES,
+            proxy_headers=False,
+        )
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()

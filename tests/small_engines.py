@@ -18,9 +18,10 @@ from PIL import Image, ImageColor, ImageDraw
 from engines.errors import Cancelled, InvalidMedia, InvalidRequest
 from engines.events import OnEvent, OnProgress, Preview, Progress, SegmentHeard, ignore
 from engines.limits import check_image
-from engines.requests import ImageRequest, TranscribeRequest
+from engines.requests import ImageRequest, ListenRequest, TranscribeRequest
 from engines.results import (
     GeneratedImage,
+    Heard,
     ImageModelInfo,
     ImageResult,
     Recipe,
@@ -212,8 +213,58 @@ class EchoSpeech:
             demo=True,
         )
 
+    def listen(self, request: ListenRequest, cancel: Event) -> EchoSession:
+        return EchoSession(request.sample_rate, self.gate, cancel)
+
     def close(self) -> None:
         self.gate.set()
+
+
+@dataclass(slots=True)
+class EchoSession:
+    """Hears as EchoSpeech does; a segment ends with its second word. Works on sound while `gate` is set."""
+
+    sample_rate: int
+    gate: Event
+    cancel: Event
+    closed: bool = False
+    _rest: bytes = b""
+    _halves: int = 0
+    _words: list[Word] = field(default_factory=list)
+
+    def accept(self, sound: bytes) -> Heard:
+        while not self.gate.wait(0.02):
+            if self.cancel.is_set():
+                raise Cancelled
+        self._rest += sound
+        size = self.sample_rate // 2 * 2
+        segments: list[Segment] = []
+        while len(self._rest) >= size:
+            half, self._rest = self._rest[:size], self._rest[size:]
+            self._halves += 1
+            if any(half):
+                start = (self._halves - 1) / 2
+                number = self._halves
+                word = Word(word=f"word{number}", start=start, end=start + 0.4, confidence=0.5 + 0.5 / number)
+                self._words.append(word)
+            if len(self._words) == 2:
+                segments.append(self._settled())
+        return Heard(tuple(segments), " ".join(word.word for word in self._words), self._seconds)
+
+    def flush(self) -> Heard:
+        return Heard((self._settled(),) if self._words else (), "", self._seconds)
+
+    def close(self) -> None:
+        self.closed = True
+
+    @property
+    def _seconds(self) -> float:
+        return self._halves / 2 + len(self._rest) / 2 / self.sample_rate
+
+    def _settled(self) -> Segment:
+        segment = _segment(self._words)
+        self._words.clear()
+        return segment
 
 
 def _segment(words: list[Word]) -> Segment:

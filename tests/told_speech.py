@@ -7,7 +7,8 @@ from pathlib import Path
 from threading import Event
 
 from engines.events import OnEvent, Progress, SegmentHeard
-from engines.requests import TranscribeRequest
+from engines.protocols import LiveSession
+from engines.requests import ListenRequest, TranscribeRequest
 from engines.results import SpeechModelInfo, Transcript
 
 
@@ -32,6 +33,9 @@ class ToldSpeech:
             on_event(SegmentHeard(segment))
         on_event(Progress("transcribe", 1, 1, 1.0))
         return self.transcript
+
+    def listen(self, request: ListenRequest, cancel: Event) -> LiveSession:
+        raise AssertionError("it is told what files say, and hears nobody")
 
     def close(self) -> None:
         """Nothing to close."""

@@ -20,6 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
 COMMANDS = {
     "serve": "the page and the API (also without the word)",
     "transcriber": "the speech service alone, as it runs on Cloud Run",
+    "mic": "live transcription of this machine's microphone",
     "token": "who may call: token list, token create NAME, token revoke NAME",
     "models": "models on disk: models list, models pull NAME, models prune",
     "deliveries": "what could not be delivered: deliveries list, deliveries resend ID|all",
@@ -57,7 +58,7 @@ class _Parser(argparse.ArgumentParser):
 def parse(argv: Sequence[str]) -> Command:
     """Exits, as argparse does, for --help, --version, and what cannot be understood."""
     first = argv[0] if argv else ""
-    if first in ("test", "models", "deliveries", "token", "tunnel", "doctor", "train-sketch"):
+    if first in ("test", "mic", "models", "deliveries", "token", "tunnel", "doctor", "train-sketch"):
         return Command(first, rest=list(argv[1:]))
     if first in COMMANDS:
         argv = argv[1:]
@@ -105,6 +106,10 @@ def run(command: Command) -> int:
     except SettingsRefused as refused:
         sys.stderr.write(f"{refused}\n")
         return 2
+    if command.name == "mic":
+        from app.cli import mic
+
+        return mic.main(command.rest, settings)
     if command.name == "models":
         from app.cli import models
 

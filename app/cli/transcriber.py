@@ -22,6 +22,7 @@ from app.logs import set_up_logging
 from app.runner import PortRefused, listen, run, say
 from app.settings.fields import TranscriberSettings
 from app.studio import Service
+from app.work.live import Feeds, LiveKind, LiveLimits
 from app.work.speech import TranscriptionKind
 from engines.errors import StudioError
 from engines.imports import uncollected
@@ -93,22 +94,26 @@ def assemble(settings: TranscriberSettings, speech: SpeechEngine, load: Callable
     `load`: what loads `speech`, if not itself.
     """
     load = load or speech.load
-    kinds: list[AnyKind] = [TranscriptionKind(speech)]
+    feeds = Feeds()
+    kinds: list[AnyKind] = [TranscriptionKind(speech), LiveKind(speech, feeds)]
     opener = Fetcher(settings.fetch_hosts, max_bytes=settings.max_upload_mb * 2**20)
     with ExitStack() as opened:
         folder = opened.enter_context(TemporaryDirectory(prefix="carrot-transcriber-"))
         database, files = open_stores(Path(folder), opened)
         # As many waiting as in work: more would only wait where a balancer could send them elsewhere.
-        capacity = {"speech": 2 * settings.speech_workers, FETCH: 2 * FETCHED_AT_ONCE}
+        capacity = {"speech": 2 * settings.speech_workers, "live": settings.live_sessions, FETCH: 2 * FETCHED_AT_ONCE}
         queue = Queue(database, files, kinds, capacity=capacity, opener=opener)
         return Service(
             queue=queue,
             files=files,
             workers=(
                 Worker("speech", queue, kinds, lambda _: load(), width=settings.speech_workers),
+                Worker("live", queue, kinds, lambda _: None, width=settings.live_sessions),
                 FetchWorker(queue, files, kinds, opener),
             ),
             speech=speech,
+            feeds=feeds,
+            live=LiveLimits(settings.live_sessions, settings.live_minutes * 60.0, settings.live_idle_seconds),
             max_upload_bytes=settings.max_upload_mb * 2**20,
             retention_seconds=KEPT_SECONDS,
             close_stores=opened.pop_all().close,

@@ -19,7 +19,7 @@ from app.http.links import FileLinks
 from app.http.login import LOGIN, LOGOUT, LoginPage, add_login
 from app.http.middleware.stack import guarded
 from app.http.middleware.throttle import Throttle
-from app.http.routes import health, models, speech, transcribe
+from app.http.routes import health, live, models, speech, transcribe
 from app.http.sessions import Sessions
 from app.http.uploads import FORM_BYTES
 from app.jobs.model import StorageFailed
@@ -63,6 +63,7 @@ def create_studio(studio: Studio, accounts: Accounts, add_page: Callable[[FastAP
             images.router,
             speech.router,
             transcribe.router,
+            live.router,
             models.router,
             jobs.router,
             transcripts.router,
@@ -109,7 +110,7 @@ def create_transcriber(service: Service, accounts: Accounts, hosts: tuple[str, .
         service,
         "Carrot Studio transcription",
         "Speech to text in OpenAI's shape.",
-        (health.router, speech.router, transcribe.router, models.router),
+        (health.router, speech.router, transcribe.router, live.router, models.router),
         accounts,
         [],
         [],

@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field
 from app.http.errors import ErrorDetails
 from app.jobs.model import Job, JobProgress, JobState
 from app.work.image import PicturesResult, PlainRequest
+from app.work.live import LiveRequest
 from app.work.presets import AvatarRequest, HeroRequest
 from app.work.speech import TranscriptionRequest, TranscriptionResult
 from engines.results import Unused
@@ -70,7 +71,11 @@ class TranscriptionJob(JobView[Literal["transcription"], TranscriptionRequest, T
     """A transcription."""
 
 
-AnyJob = Annotated[AvatarJob | HeroJob | ImageJob | TranscriptionJob, Field(discriminator="kind")]
+class LiveJob(JobView[Literal["live"], LiveRequest, TranscriptionResult]):
+    """A live session, transcribed."""
+
+
+AnyJob = Annotated[AvatarJob | HeroJob | ImageJob | TranscriptionJob | LiveJob, Field(discriminator="kind")]
 AnyResult = PicturesResult | TranscriptionResult
 
 VIEWS: dict[str, type[JobView[Any, Any, Any]]] = {
@@ -78,6 +83,7 @@ VIEWS: dict[str, type[JobView[Any, Any, Any]]] = {
     "hero": HeroJob,
     "image": ImageJob,
     "transcription": TranscriptionJob,
+    "live": LiveJob,
 }
 
 

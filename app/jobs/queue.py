@@ -6,7 +6,7 @@ import hashlib
 import logging
 import threading
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -245,12 +245,12 @@ class Queue:
                 if event.id > after:
                     yield event
 
-    async def recent(self, account: str, kind: str, limit: int = 20) -> list[Job]:
-        """The account's newest succeeded jobs of a kind, newest first."""
+    async def recent(self, account: str, kind: str, limit: int = 20, *, also: Sequence[str] = ()) -> list[Job]:
+        """The account's newest succeeded jobs of a kind, and of those that are listed with it, newest first."""
 
         def read() -> list[Job]:
             with self._database.read() as db:
-                return self._rows.recent(db, account, kind, limit)
+                return self._rows.recent(db, account, (kind, *also), limit)
 
         return await run_blocking(read)
 

@@ -111,6 +111,11 @@ class _Common(BaseSettings):
         description="a whole number from 1 to 64",
         examples=[2],
     )
+    live_sessions: int = Field(default=10, ge=1, le=1000, description="a whole number from 1 to 1000", examples=[10])
+    live_minutes: int = Field(default=60, ge=1, le=1440, description="a whole number from 1 to 1440", examples=[60])
+    live_idle_seconds: int = Field(
+        default=30, ge=1, le=3600, description="a whole number from 1 to 3600", examples=[30]
+    )
     drain_seconds: int = Field(default=120, ge=0, le=3600, description="a whole number from 0 to 3600", examples=[120])
 
     @property
@@ -197,6 +202,7 @@ class Settings(DataSettings):
     )
     ssh_key: Path | None = Field(default=None, description="a private key's file", examples=["~/.ssh/id_ed25519"])
     max_queue: int = Field(default=32, ge=1, le=10_000, description="a whole number from 1 to 10000", examples=[32])
+    keep_live_audio: bool = Field(default=False, description="1 or 0", examples=[1])
     mcp: bool = Field(default=False, description="1 or 0", examples=[1])
     rate_per_minute: Limit = _no_limit()
     daily_jobs: Limit = _no_limit()

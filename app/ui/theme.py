@@ -30,7 +30,7 @@ def mount_options() -> dict[str, Any]:
 
 def page_script() -> str:
     """The script that the page puts into its head."""
-    return _static("queue.js") + _static("page.js") + _static("transcript.js")
+    return "".join(map(_static, ("queue.js", "page.js", "transcript.js", "live.js")))
 
 
 def theme() -> gr.themes.Base:

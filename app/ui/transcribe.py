@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import gradio as gr
@@ -10,6 +11,7 @@ import gradio as gr
 from app.jobs.model import Job
 from app.jobs.queue import Submission
 from app.studio import Studio
+from app.ui.live import LivePanel, live_panel, wire_live
 from app.ui.transcript_view import (
     TranscriptView,
     cleared,
@@ -37,9 +39,7 @@ class TranscribeTab:
     """The tab's parts."""
 
     upload: gr.File
-    recording: gr.Audio
-    source: gr.State
-    """upload or record: which of the two the person has before them."""
+    live: LivePanel
     language: gr.Dropdown
     controls: Controls
     view: TranscriptView
@@ -50,7 +50,7 @@ def transcribe_tab(studio: Studio, running: gr.BrowserState) -> None:
     info = studio.speech.info
     with gr.Tab("Transcribe", id="transcribe", elem_id="transcribe-tab"), gr.Row(elem_classes="studio"):
         with gr.Column(scale=5, min_width=340, elem_classes="form-column"):
-            upload, recording, source = _sources()
+            upload, live, upload_tab, record_tab = _sources()
             language = gr.Dropdown(
                 [(_language_label(info), info.language)],
                 value=info.language,
@@ -61,17 +61,23 @@ def transcribe_tab(studio: Studio, running: gr.BrowserState) -> None:
             buttons = controls("transcribe", "Transcribe", running)
         with gr.Column(scale=7, min_width=340, elem_classes="result-column"):
             view = transcript_view()
-    tab = TranscribeTab(upload, recording, source, language, buttons, view)
+    tab = TranscribeTab(upload, live, language, buttons, view)
+    # Who speaks has one button, which also ends.
+    for inner, visible in ((upload_tab, True), (record_tab, False)):
+        inner.select(partial(_show_buttons, buttons, visible=visible), None, [buttons.go, buttons.cancel], **QUIET)
     _wire(tab, studio)
+
+
+def _show_buttons(buttons: Controls, *, visible: bool) -> Updates:
+    return {buttons.go: gr.Button(visible=visible), buttons.cancel: gr.Button(visible=visible)}
 
 
 def _language_label(info: SpeechModelInfo) -> str:
     return f"{info.language} · {info.name}{' (demo model)' if info.demo else ''}"
 
 
-def _sources() -> tuple[gr.File, gr.Audio, gr.State]:
+def _sources() -> tuple[gr.File, LivePanel, gr.Tab, gr.Tab]:
     """Two inner tabs. A file goes through gr.File, which takes every container and converts none."""
-    source = gr.State("upload")
     with gr.Tabs(elem_classes="inner-tabs"):
         with gr.Tab("Upload a file", id="upload", elem_id="transcribe-upload-tab") as upload_tab:
             upload = gr.File(
@@ -85,17 +91,8 @@ def _sources() -> tuple[gr.File, gr.Audio, gr.State]:
             gr.HTML('<p class="hint">One file or several: WAV, MP3, M4A, Ogg, WebM, MP4 and most others.</p>')
         with gr.Tab("Record", id="record", elem_id="transcribe-record-tab") as record_tab:
             gr.HTML(NOT_SECURE)
-            recording = gr.Audio(
-                label="Recording",
-                show_label=False,
-                sources=["microphone"],
-                type="filepath",
-                buttons=[],
-                elem_id="transcribe-recording",
-            )
-    upload_tab.select(lambda: "upload", None, source, **QUIET)
-    record_tab.select(lambda: "record", None, source, **QUIET)
-    return upload, recording, source
+            live = live_panel()
+    return upload, live, upload_tab, record_tab
 
 
 def _wire(tab: TranscribeTab, studio: Studio) -> None:
@@ -114,34 +111,32 @@ def _wire(tab: TranscribeTab, studio: Studio) -> None:
         heard=lambda text: {view.heard: heard_html(text)},
         together=lambda jobs, refused: {view.files: files_html(jobs, refused)},
     )
-    inputs = {tab.upload, tab.recording, tab.source, tab.language}
+    inputs = {tab.upload, tab.language}
     wire_work(work, studio.queue, [tab.controls.go.click], inputs, view.components)
+    wire_live(tab.live, view, studio)
 
 
 def _submit(tab: TranscribeTab, studio: Studio, values: Values, account: str) -> Started:
     """A job for each file. Raises InvalidRequest without one, and what the first one raises if none is taken."""
-    recorded = values[tab.source] == "record"
-    chosen = values[tab.recording if recorded else tab.upload]
-    paths = [Path(path) for path in ([chosen] if recorded else chosen or []) if path]
+    paths = [Path(path) for path in values[tab.upload] or []]
     if not paths:
-        todo = "Record something first." if recorded else "Choose an audio or video file first."
-        raise InvalidRequest("audio", todo)
+        raise InvalidRequest("audio", "Choose an audio or video file first.")
     jobs: list[Job] = []
     refused: list[tuple[str, str]] = []
     for path in paths:
-        name = f"recording{path.suffix}" if recorded else path.name
         try:
-            jobs.append(_submit_one(studio, path, name, values[tab.language], account))
+            jobs.append(_submit_one(studio, path, values[tab.language], account))
         except StudioError as error:
             if len(paths) == 1:
                 raise
-            refused.append((name, str(error)))
+            refused.append((path.name, str(error)))
     if not jobs:
         raise InvalidRequest("audio", refused[0][1])
     return Started(tuple(jobs), cleared(tab.view), tuple(refused))
 
 
-def _submit_one(studio: Studio, path: Path, name: str, language: str, account: str) -> Job:
+def _submit_one(studio: Studio, path: Path, language: str, account: str) -> Job:
     # Kept, because the page plays it beside its text.
-    request = parse(TranscriptionRequest, {"filename": name, "language": language, "keep_audio": True})
-    return studio.queue.submit(Submission("transcription", request, account, {"audio": studio.files.take(path, name)}))
+    request = parse(TranscriptionRequest, {"filename": path.name, "language": language, "keep_audio": True})
+    file = studio.files.take(path, path.name)
+    return studio.queue.submit(Submission("transcription", request, account, {"audio": file}))

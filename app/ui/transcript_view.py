@@ -130,7 +130,7 @@ def done_words(result: TranscriptionResult) -> str:
 
 async def recent_transcripts(view: TranscriptView, studio: Studio, account: str) -> Updates:
     """The account's newest transcripts."""
-    jobs = await studio.queue.recent(account, "transcription", RECENT)
+    jobs = await studio.queue.recent(account, "transcription", RECENT, also=("live",))
     rows = "".join(_result_row(job, "when", _when(job)) for job in jobs)
     return {view.recent_box: gr.Column(visible=bool(jobs)), view.recent: f'<ul class="files recent">{rows}</ul>'}
 

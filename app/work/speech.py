@@ -103,13 +103,18 @@ class TranscriptionKind(Kind[TranscriptionRequest, TranscribeRequest, Transcript
         return {"audio": (named(work.filename, Path(work.filename).suffix[1:]), media_type)}
 
     def store(self, work: TranscribeRequest, made: Transcript, context: Context) -> TranscriptionResult:
-        made = with_paragraphs(made)
-        ids = {
-            name: context.keep(named(work.filename, name), CAPTION_TYPES[name], rendered(made, name).encode()).id
-            for name in CAPTION_FORMATS
-        }
-        values = {name: getattr(made, name) for name in Transcript.model_fields}
-        return TranscriptionResult(**values, captions=Captions.model_validate(ids))
+        return transcript_files(made, work.filename, context)
+
+
+def transcript_files(made: Transcript, filename: str, context: Context) -> TranscriptionResult:
+    """Keep a transcript's files, named after the recording, and say where they are."""
+    made = with_paragraphs(made)
+    ids = {
+        name: context.keep(named(filename, name), CAPTION_TYPES[name], rendered(made, name).encode()).id
+        for name in CAPTION_FORMATS
+    }
+    values = {name: getattr(made, name) for name in Transcript.model_fields}
+    return TranscriptionResult(**values, captions=Captions.model_validate(ids))
 
 
 def with_paragraphs(transcript: Transcript) -> Transcript:

@@ -21,8 +21,8 @@ import httpx
 
 from engines.errors import Cancelled, InvalidMedia, ModelInvalid, ServiceUnavailable
 from engines.events import OnEvent, Progress, SegmentHeard
-from engines.protocols import SpeechEngine
-from engines.requests import TranscribeRequest
+from engines.protocols import LiveSession, SpeechEngine
+from engines.requests import ListenRequest, TranscribeRequest
 from engines.results import SpeechModelInfo, Transcript
 from engines.speech.cloud_client import WHERE, CallFailed, CountingFile, call_service, read_service_info
 from engines.speech.cloud_pieces import PieceEngine, Sending
@@ -119,6 +119,12 @@ class CloudRunEngine:
         transcript = self._fallback.transcribe(request, file, on_event, cancel)
         note = f"The transcription service {reason}, so this was transcribed by the local engine."
         return transcript.model_copy(update={"note": f"{note} {transcript.note}".strip()})
+
+    def listen(self, request: ListenRequest, cancel: Event) -> LiveSession:
+        """By the local engine: a live session would hold an instance of the service for as long as somebody speaks."""
+        if self._fallback is None:
+            raise ServiceUnavailable("Live sessions need a speech model on this machine, and there is none.")
+        return self._fallback.listen(request, cancel)
 
     def close(self) -> None:
         if self._fallback:

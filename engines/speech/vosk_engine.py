@@ -1,14 +1,6 @@
 """Speech to text with Vosk, by processes on this machine.
 
-A file is cut at its pauses and recognised on all cores; a live session has a child of its own:
-
-    with engine.open_live(cancel) as session:
-        session.accept(pcm)        # 16 kHz mono int16; waits while recognition is behind
-        session.finish()           # no more sound: the last words follow
-        for message in session.events():  # on another thread while sound is sent, or afterwards
-            ...  # {"event": "partial", "text"} or {"event": "segment", "words": [{"word", "start", "end", "conf"}]}
-
-Leaving the block ends the child at once, whatever it was doing.
+A file is cut at its pauses and recognised on all cores; a live session has a child of its own.
 """
 
 from __future__ import annotations
@@ -17,22 +9,17 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 from threading import Event
-from typing import Any
 
-from engines.errors import EngineCrashed
 from engines.events import OnEvent, Progress, SegmentHeard
-from engines.requests import TranscribeRequest
-from engines.results import Segment, SpeechModelInfo, Transcript, Word
+from engines.requests import ListenRequest, TranscribeRequest
+from engines.results import Segment, SpeechModelInfo, Transcript
 from engines.speech import long_file
 from engines.speech.audio import DEFAULT_MAX_SECONDS
 from engines.speech.cores import Cores
+from engines.speech.live import VoskSession
 from engines.speech.model import check_language, check_model_folder, read_model_info
-from engines.speech.process import ModelProcess, Models, Task, TaskLost, Timeouts
-from engines.speech.wire import Message
-
-UNKNOWN_WORD = "[unk]"
-"""What a model says for a sound that is none of its words. Left out everywhere: it is a mark for the recogniser, not
-something that was said, and captions or a search would show it to people as a word. Noise so stays `no_speech`."""
+from engines.speech.process import ModelProcess, Models, Timeouts
+from engines.speech.segments import read_segment
 
 
 class VoskEngine:
@@ -116,14 +103,9 @@ class VoskEngine:
         with self._cores.share() as share, long_file.Recogniser(self._models, self._cores, share) as recogniser:
             yield recogniser
 
-    @contextlib.contextmanager
-    def open_live(self, cancel: Event) -> Iterator[LiveSession]:
-        """A session for one speaker, in a child of its own beside all files.
-
-        Raises Cancelled, ModelInvalid, ServiceUnavailable.
-        """
-        with self._models.get(cancel).begin(kind="live") as task:
-            yield LiveSession(task, cancel, self._models)
+    def listen(self, request: ListenRequest, cancel: Event) -> VoskSession:
+        check_language(request.language, self._info)
+        return VoskSession(self._models, request.sample_rate, cancel)
 
     def close(self) -> None:
         self._models.close()
@@ -135,69 +117,11 @@ class VoskEngine:
         return " ".join(notes)
 
 
-class LiveSession:
-    """One speaker's sound in, words out. One thread may send while another reads `events`."""
-
-    def __init__(self, task: Task, cancel: Event, models: Models) -> None:
-        self._task = task
-        self._cancel = cancel
-        self._models = models
-
-    def accept(self, pcm: bytes) -> None:
-        """Take sound, 16 kHz mono int16. Waits while recognition is behind. Raises EngineCrashed."""
-        if pcm:
-            self._send(len(pcm).to_bytes(4, "little") + pcm)
-
-    def finish(self) -> None:
-        """No more sound comes: `events` ends after the last words. Raises EngineCrashed."""
-        self._send(bytes(4))
-
-    def events(self) -> Iterator[Message]:
-        """Each change, as it is heard. Raises Cancelled, EngineCrashed, ServiceUnavailable."""
-        try:
-            # A speaker may be silent for as long as he likes.
-            for message in self._task.messages(self._cancel, awaited=lambda: False):
-                if message["event"] != "done":
-                    yield message
-        except TaskLost as error:
-            raise self._lost(error) from error
-
-    def _send(self, data: bytes) -> None:
-        try:
-            self._task.send_bytes(data)
-        except TaskLost as error:
-            raise self._lost(error) from error
-
-    def _lost(self, error: TaskLost) -> EngineCrashed:
-        self._models.check_open(error)
-        return EngineCrashed(f"The speech engine lost this session: {error}. Start a new one.")
-
-
 def _progress(seconds: float, estimate: float) -> Progress:
     # Without a header's word on the length the fraction stays unknown, which is 0.
     total = max(estimate, seconds)
     # The last step is the result: until then something is left to do.
     return Progress("transcribe", round(seconds), round(total), min(seconds / estimate, 0.99) if estimate else 0.0)
-
-
-def read_segment(words: list[dict[str, Any]], begins: float = 0.0) -> Segment | None:
-    """One utterance from the recogniser's words, or None when no known word is left in it.
-
-    `begins`: where in the recording the words' times count from, seconds.
-    """
-    known = tuple(
-        Word(
-            word=word["word"],
-            start=begins + word["start"],
-            end=begins + word["end"],
-            confidence=min(max(word["conf"], 0.0), 1.0),
-        )
-        for word in words
-        if word["word"] != UNKNOWN_WORD
-    )
-    if not known:
-        return None
-    return Segment(text=" ".join(word.word for word in known), start=known[0].start, end=known[-1].end, words=known)
 
 
 def _within(segment: Segment, duration: float) -> Segment:

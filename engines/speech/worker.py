@@ -13,8 +13,8 @@ Tasks, each over its own socket:
     or "failed" (field, message).
   {"kind": "recognise"}: in, any number of times: {} with a file of sound. Out for each: "progress" (seconds) and
     "segment" (words), then "done".
-  {"kind": "live"}: in, frames of a length (4 bytes, little-endian) and so many bytes of sound, 0 at the end. Out:
-    "partial" (text) when it changes, "segment" (words), "done" after the end.
+  {"kind": "live"}: in, frames of a length (4 bytes, little-endian) and so many bytes of sound; 0 settles what is open.
+    Out, for each: "heard" (segments: the words of each utterance that has ended, partial: the text of the open one).
 Sound is 16 kHz mono int16 everywhere; words have word, start, end (seconds from the sound's own beginning), conf.
 """
 
@@ -202,23 +202,23 @@ def recognise(recognizer: vosk.KaldiRecognizer, channel: Channel) -> None:
 def recognise_live(recognizer: vosk.KaldiRecognizer, end: socket.socket) -> None:
     """One speaker, for as long as it takes."""
     channel = Channel(end)
-    partial = ""
     for sound in _frames(end):
+        ended = []
         for at in range(0, len(sound), BLOCK_BYTES):
             if recognizer.AcceptWaveform(sound[at : at + BLOCK_BYTES]):
-                _send_words(recognizer.Result(), 0, channel)
-                partial = ""
-        heard: str = json.loads(recognizer.PartialResult()).get("partial", "")
-        if heard != partial:
-            partial = heard
-            channel.send({"event": "partial", "text": heard})
-    _send_words(recognizer.FinalResult(), 0, channel)
-    channel.send({"event": "done"})
+                ended.append(recognizer.Result())
+        if not sound:
+            ended.append(recognizer.FinalResult())
+        # There is none before the first sound and just after a result.
+        partial: str = json.loads(recognizer.PartialResult()).get("partial", "")
+        segments = [json.loads(result).get("result", []) for result in ended]
+        channel.send({"event": "heard", "segments": segments, "partial": partial})
 
 
 def _frames(end: socket.socket) -> Iterator[bytes]:
-    while size := int.from_bytes(_exactly(end.recv, 4), "little"):
-        yield _exactly(end.recv, size)
+    # Ends as `_exactly` does, when the studio hangs up.
+    while True:
+        yield _exactly(end.recv, int.from_bytes(_exactly(end.recv, 4), "little"))
 
 
 def _exactly(receive: Callable[[int], bytes], size: int) -> bytes:

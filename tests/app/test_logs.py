@@ -101,8 +101,8 @@ thread.join()
 
 @pytest.fixture(scope="module")
 def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Launched]:
-    more = {"STUDIO_FETCH_HOSTS": "http://127.0.0.1:1", "STUDIO_MCP": "1"}
-    with launched(tmp_path_factory.mktemp("canary"), STUDIO_API_TOKENS=TOKEN, **more) as running:
+    folder = tmp_path_factory.mktemp("canary")
+    with launched(folder, STUDIO_API_TOKENS=TOKEN, STUDIO_FETCH_HOSTS="http://127.0.0.1:1", STUDIO_MCP="1") as running:
         yield running
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import math
+from urllib.parse import parse_qsl, urlencode
 
 from starlette.datastructures import Headers
 from starlette.responses import JSONResponse, Response
@@ -22,13 +23,22 @@ from app.scopes import Forbidden, require_path
 POLICY_VIOLATION = 1008
 """The WebSocket close code for a caller without permission."""
 
+TOKEN_PROTOCOLS = (b"bearer.", b"openai-insecure-api-key.")
+"""What a page's script puts before its token in the list of WebSocket subprotocols, the one header that it can set; the
+second is OpenAI's."""
+
+TOKEN_QUERY = "token"
+"""For WebSocket clients that can set no header at all."""
+
 
 class BearerAuth:
     """ASGI middleware that wants a token of one of `accounts` as `Authorization: Bearer ...` on every path that is not
     `exempt`.
 
     A browser cannot send that by itself: a person who opens a page is shown one to log in, and `sessions` know the
-    browser from then on. The token is also taken as the password of HTTP Basic (any user name).
+    browser from then on. The token is also taken as the password of HTTP Basic (any user name); of a WebSocket, whose
+    headers a browser's script cannot set, as the subprotocol `bearer.TOKEN` beside another, or as `token` in the query.
+    From both it is taken away here, so that nothing behind can log or repeat it.
 
     Sets `request.state.account` to the caller's account, to which what it makes belongs, and `request.state.caller` to
     all that is known of the caller; both are None where an exempt path was asked for without a right token, and where
@@ -72,6 +82,9 @@ class BearerAuth:
             await _refuse(problem_of(refused), scope, receive, send)
             return
         token = _token(headers.get("authorization", ""))
+        if scope["type"] == "websocket":
+            scope, told = _without_token(scope)
+            token = told if token is None else token
         caller = self._accounts.find(token)
         if caller is None and token is None and self._sessions is not None:
             caller = self._sessions.find(headers)
@@ -119,9 +132,30 @@ def _token(authorization: str) -> bytes | None:
     return None
 
 
+def _without_token(scope: Scope) -> tuple[Scope, bytes | None]:
+    """A WebSocket's request without the token in its subprotocols or its query, and that token."""
+    token: bytes | None = None
+    kept = []
+    for protocol in scope["subprotocols"]:
+        prefix = next((known for known in TOKEN_PROTOCOLS if protocol.encode("latin-1").startswith(known)), None)
+        if prefix is None:
+            kept.append(protocol)
+        elif token is None:
+            token = protocol.encode("latin-1").removeprefix(prefix)
+    query = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True, encoding="latin-1")
+    if token is None:
+        token = next((value.encode("latin-1") for name, value in query if name == TOKEN_QUERY), None)
+    left = urlencode([(name, value) for name, value in query if name != TOKEN_QUERY], encoding="latin-1")
+    headers = [(name, value) for name, value in scope["headers"] if name != b"sec-websocket-protocol"]
+    return {**scope, "subprotocols": kept, "query_string": left.encode("latin-1"), "headers": headers}, token
+
+
 async def _refuse(answer: Response, scope: Scope, receive: Receive, send: Send) -> None:
     if scope["type"] == "websocket":
-        await send({"type": "websocket.close", "code": POLICY_VIOLATION})
+        if "websocket.http.response" in scope.get("extensions", {}):
+            await answer(scope, receive, send)
+        else:
+            await send({"type": "websocket.close", "code": POLICY_VIOLATION})
         return
     await answer_unread(answer, scope, receive, send)
 

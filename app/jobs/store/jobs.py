@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 from app.jobs.model import (
@@ -66,11 +66,13 @@ class JobRows:
         row = db.execute("SELECT * FROM jobs WHERE account = ? AND idempotency_key = ?", (account, key)).fetchone()
         return None if row is None else Keyed(self._job(db, row), row["request_hash"])
 
-    def recent(self, db: sqlite3.Connection, account: str, kind: str, limit: int) -> list[Job]:
-        """The account's newest succeeded jobs of a kind, newest first."""
+    def recent(self, db: sqlite3.Connection, account: str, kinds: Sequence[str], limit: int) -> list[Job]:
+        """The account's newest succeeded jobs of these kinds, newest first."""
+        marks = ", ".join("?" * len(kinds))
         rows = db.execute(
-            "SELECT * FROM jobs WHERE account = ? AND kind = ? AND state = 'succeeded' ORDER BY number DESC LIMIT ?",
-            (account, kind, limit),
+            f"SELECT * FROM jobs WHERE account = ? AND kind IN ({marks}) AND state = 'succeeded' "
+            "ORDER BY number DESC LIMIT ?",
+            (account, *kinds, limit),
         ).fetchall()
         return [self._job(db, row) for row in rows]
 

@@ -83,8 +83,11 @@ def ask(http: httpx.Client, receiver: Receiver, post_id: str) -> str:
         "webhook_events_filter": EVENTS,
     }
     sound = wav_bytes(data=bytes([0, 16]) * 8000)
-    files = {"job": (None, json.dumps(job)), "audio": ("a.wav", sound)}
-    answer = http.post("/jobs/upload", files=files, headers={"Idempotency-Key": post_id})
+    answer = http.post(
+        "/jobs/upload",
+        files={"job": (None, json.dumps(job)), "audio": ("a.wav", sound)},
+        headers={"Idempotency-Key": post_id},
+    )
     assert answer.status_code == 202, answer.text
     job_id: str = answer.json()["job_id"]
     return job_id

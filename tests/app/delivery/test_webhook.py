@@ -104,7 +104,7 @@ def test_the_end_is_told_as_the_job_is_read(served: Served, receiver: Receiver) 
     assert len(receiver.messages) == 1
 
 
-@pytest.mark.parametrize("secret", [SECRET, NEXT_SECRET])
+@pytest.mark.parametrize("secret", [SECRET, NEXT_SECRET], ids=["current", "next"])
 def test_python_verifies_it_with_either_secret(served: Served, receiver: Receiver, secret: str) -> None:
     make(served, receiver.origin)
     until(lambda: receiver.messages)

@@ -15,7 +15,8 @@ import pytest
 from engines import events
 from engines.errors import Cancelled, InvalidMedia, InvalidRequest, ServiceUnavailable, StudioError
 from engines.events import OnEvent, Progress, SegmentHeard
-from engines.requests import TranscribeRequest
+from engines.protocols import LiveSession
+from engines.requests import ListenRequest, TranscribeRequest
 from engines.results import Segment, SpeechModelInfo, Transcript, Word
 from engines.speech.cloud_run import CallOptions, CloudRunEngine
 from engines.speech.vosk_engine import VoskEngine
@@ -23,6 +24,7 @@ from tests.app.http.test_transcriber import transcriber
 from tests.engines.speech.media import DATA, MODEL, repeated
 from tests.engines.speech.processes import eventually
 from tests.engines.speech.scripted_server import GOOD, Answer, scripted
+from tests.small_engines import EchoSpeech
 
 FAST = CallOptions(backoff=0.01)
 IMPATIENT = CallOptions(backoff=0.01, read_timeout=2.0)
@@ -58,6 +60,9 @@ class Local:
             where="local",
             demo=False,
         )
+
+    def listen(self, request: ListenRequest, cancel: Event) -> LiveSession:
+        return EchoSpeech().listen(request, cancel)
 
     def close(self) -> None:
         self.closed = True

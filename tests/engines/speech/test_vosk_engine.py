@@ -16,7 +16,8 @@ from engines.events import Progress, SegmentHeard
 from engines.requests import TranscribeRequest
 from engines.results import Segment, Transcript, Word
 from engines.speech.audio import open_audio
-from engines.speech.vosk_engine import VoskEngine, read_segment
+from engines.speech.segments import read_segment
+from engines.speech.vosk_engine import VoskEngine
 from tests.engines.speech.media import DATA, MALFORMED, MODEL, SENTENCES, repeated, silent_video, wav_bytes
 
 

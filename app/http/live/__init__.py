@@ -1,0 +1,1 @@
+"""Speech over WebSockets: what both protocols have in common, and what each says."""

@@ -1,0 +1,31 @@
+"""A recogniser's words as one utterance."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from engines.results import Segment, Word
+
+UNKNOWN_WORD = "[unk]"
+"""What a model says for a sound that is none of its words. Left out everywhere: it is a mark for the recogniser, not
+something that was said, and captions or a search would show it to people as a word. Noise so stays `no_speech`."""
+
+
+def read_segment(words: list[dict[str, Any]], begins: float = 0.0) -> Segment | None:
+    """One utterance from the recogniser's words, or None when no known word is left in it.
+
+    `begins`: where in the recording the words' times count from, seconds.
+    """
+    known = tuple(
+        Word(
+            word=word["word"],
+            start=begins + word["start"],
+            end=begins + word["end"],
+            confidence=min(max(word["conf"], 0.0), 1.0),
+        )
+        for word in words
+        if word["word"] != UNKNOWN_WORD
+    )
+    if not known:
+        return None
+    return Segment(text=" ".join(word.word for word in known), start=known[0].start, end=known[-1].end, words=known)

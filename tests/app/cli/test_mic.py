@@ -1,0 +1,137 @@
+"""`launch.py mic` on a microphone that ALSA plays from a file, and on machines without one."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from threading import Event, Thread
+
+import pytest
+
+from tests.conftest import ROOT
+from tests.engines.speech.test_live import pcm
+
+DIGITS: str = json.loads((ROOT / "tests/data/speech/sentences.json").read_text())["digits.wav"]
+
+RATE = 44_100
+"""Of ALSA's null device."""
+
+PROGRAM = "import sys; from app.cli import parse; sys.exit(parse.run(parse.parse(sys.argv[1:])))"
+"""What launch.py does once the requirements are installed."""
+
+
+def alsa(folder: Path, *, microphone: bool = True) -> dict[str, str]:
+    """An environment whose one sound device hears what is written to `folder`/sound, as fast as it is written: ALSA's
+    file plugin over a device that does nothing. Or none, but for one that is named and is not there."""
+    config = folder / "asound.conf"
+    heard = folder / "sound"
+    if microphone:
+        os.mkfifo(heard)
+    device = f'{{ type file slave.pcm {{ type null }} file /dev/null infile "{heard}" format raw }}'
+    absent = "{ type hw card 99 }"
+    config.write_text(f"pcm.!default {device if microphone else absent}\nctl.!default {absent}\n")
+    return {**os.environ, "ALSA_CONFIG_PATH": str(config), "STUDIO_DATA_DIR": str(folder), "HOME": str(folder)}
+
+
+@contextmanager
+def speaking(folder: Path) -> Iterator[None]:
+    """Somebody says the digits, then nothing, at twice the pace of a person."""
+    sound = pcm("digits.wav", RATE)
+    over = Event()
+
+    def speak() -> None:
+        # For reading too, so that neither end waits for the other or loses it.
+        pipe = os.open(folder / "sound", os.O_RDWR | os.O_NONBLOCK)
+        said = sound + bytes(RATE * 2 * 120)
+        while not over.wait(0.05):
+            with suppress(BlockingIOError):
+                said = said[os.write(pipe, said[: RATE // 10 * 2]) :]
+        # What still waits for sound gets silence.
+        with suppress(BlockingIOError):
+            os.write(pipe, bytes(RATE))
+        os.close(pipe)
+
+    speaker = Thread(target=speak)
+    speaker.start()
+    try:
+        yield
+    finally:
+        over.set()
+        speaker.join()
+
+
+def mic(folder: Path, *flags: str, microphone: bool = True) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, "mic", *flags],
+        cwd=ROOT,
+        env=alsa(folder, microphone=microphone),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def test_what_is_said_is_printed_and_saved(tmp_path: Path) -> None:
+    saved = tmp_path / "said.srt"
+    with mic(tmp_path, "--save", str(saved)) as process, speaking(tmp_path):
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=60)
+    assert process.returncode == 0, errors
+    assert "Listening to default" in errors
+    assert line == f"00:00  {DIGITS}\n"
+    assert "-->" in saved.read_text()
+    assert " ".join(saved.read_text().split("\n")[2:4]).strip() == DIGITS
+
+
+def test_a_machine_without_a_microphone_is_told_what_to_do(tmp_path: Path) -> None:
+    with mic(tmp_path, microphone=False) as process:
+        _, errors = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert errors.splitlines()[-1].startswith("No microphone was found on this machine. Connect one")
+
+
+def test_devices_are_listed(tmp_path: Path) -> None:
+    with mic(tmp_path, "--list") as process, speaking(tmp_path):
+        listed, _ = process.communicate(timeout=60)
+    assert "default" in listed
+
+
+def test_a_device_that_is_not_there_is_answered_with_those_that_are(tmp_path: Path) -> None:
+    with mic(tmp_path, "--device", "nowhere") as process, speaking(tmp_path):
+        _, errors = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "Name one of these by its number:" in errors
+
+
+@pytest.mark.parametrize(
+    ("name", "why"), [("said.doc", "must end in .srt"), ("nowhere/said.srt", "there is no folder")]
+)
+def test_a_file_that_cannot_be_written_is_told_before_anybody_speaks(tmp_path: Path, name: str, why: str) -> None:
+    with mic(tmp_path, "--save", str(tmp_path / name)) as process:
+        _, errors = process.communicate(timeout=60)
+    assert process.returncode == 2
+    assert why in errors
+
+
+def test_a_machine_without_portaudio_is_told_what_to_install(tmp_path: Path) -> None:
+    # The package is there and its library is not: what its import raises then.
+    (tmp_path / "sounddevice.py").write_text("raise OSError('PortAudio library not found')\n")
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, "mic"],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(tmp_path), "STUDIO_DATA_DIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].endswith("apt-get install libportaudio2")
