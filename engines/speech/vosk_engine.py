@@ -11,13 +11,10 @@ from engines.events import OnEvent, Progress, SegmentHeard
 from engines.requests import TranscribeRequest
 from engines.results import Segment, SpeechModelInfo, Transcript, Word
 from engines.speech.audio import DEFAULT_MAX_SECONDS
+from engines.speech.marks import is_mark
 from engines.speech.model import check_language, check_model_folder, read_model_info
 from engines.speech.pool import WorkerPool
 from engines.speech.process import Message, NotBegun, Timeouts, Worker
-
-UNKNOWN_WORD = "[unk]"
-"""What a model says for a sound that is none of its words. Left out everywhere: it is a mark for the recogniser, not
-something that was said, and captions or a search would show it to people as a word. Noise so stays `no_speech`."""
 
 
 class VoskEngine:
@@ -121,7 +118,7 @@ def read_segment(words: list[dict[str, Any]]) -> Segment | None:
     known = tuple(
         Word(word=word["word"], start=word["start"], end=word["end"], confidence=min(max(word["conf"], 0.0), 1.0))
         for word in words
-        if word["word"] != UNKNOWN_WORD
+        if not is_mark(word["word"])
     )
     if not known:
         return None
