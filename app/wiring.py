@@ -30,6 +30,7 @@ from app.settings.fields import Settings
 from app.signing import Signer, read_key
 from app.studio import Studio
 from app.tokens import Tokens
+from app.vosk import build_vosk
 from app.work.image import PlainKind
 from app.work.presets import AvatarKind, HeroKind
 from app.work.speech import TranscriptionKind
@@ -37,7 +38,6 @@ from engines.devices import SDXL_BYTES, Device, find_device
 from engines.protocols import ImageEngine, SpeechEngine
 from engines.sdxl.engine import SdxlEngine
 from engines.speech.cloud_run import CloudRunEngine
-from engines.speech.vosk_engine import VoskEngine
 from engines.weights.hub import HubFolder
 from engines.weights.names import is_hub_id
 from engines.weights.registry import read_registry
@@ -100,11 +100,14 @@ def choose_vosk_model(settings: Settings) -> Choice:
 
 def build_speech(settings: Settings) -> SpeechEngine:
     """Vosk here, or Cloud Run with Vosk here as fall-back."""
-    local = VoskEngine(
-        Path(choose_vosk_model(settings).what),
-        workers=settings.speech_workers,
-        max_seconds=settings.max_audio_minutes * 60,
-    )
+    default = Path(choose_vosk_model(settings).what)
+    registry = read_registry(REGISTRY)
+
+    def how_to_get(language: str) -> str:
+        name = registry.for_language(language)
+        return f"`python3 launch.py models pull {name}`" if name else ""
+
+    local = build_vosk(settings, default, settings.models_dir, how_to_get)
     if settings.transcription_service_url is None or settings.speech == "vosk":
         return local
     return CloudRunEngine(settings.transcription_service_url, fallback=local)
@@ -216,5 +219,6 @@ def describe(settings: Settings, studio: Studio) -> list[str]:
             f"Speech   {settings.transcription_service_url} (TRANSCRIPTION_SERVICE_URL is set; Vosk here if it fails)"
         )
     else:
-        lines.append(f"Speech   {speech.label} ({vosk.why})")
+        also = ", ".join(sorted({other.language for other in speech.others}))
+        lines.append(f"Speech   {speech.label} ({vosk.why}{f'; also {also}, loaded when asked for' if also else ''})")
     return lines

@@ -102,6 +102,8 @@ class SpeechModelInfo:
     """BCP 47, e.g. en or en-US."""
     where: str
     """local or cloud-run."""
+    others: tuple[SpeechModelInfo, ...] = ()
+    """Models of the same engine for other languages, or regions of its own."""
 
 
 class Word(Result):

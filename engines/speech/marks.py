@@ -1,4 +1,4 @@
-"""Marks that a model puts where nobody said a word: for noise, laughter, silence, or a sound that is none of its words."""
+"""Marks that a model puts where nobody said a word: for noise, laughter, silence, a sound that is none of its words."""
 
 from __future__ import annotations
 

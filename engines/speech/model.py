@@ -117,13 +117,15 @@ def guess_language(name: str) -> str:
 
 
 def check_language(requested: str | None, info: SpeechModelInfo) -> None:
-    """Raise InvalidRequest unless the model understands `requested`, whatever the region: en fits en-US and en-GB.
+    """Raise InvalidRequest unless the model, or another with it, understands `requested`, of whichever region:
+    en fits en-US and en-GB.
 
     None and empty mean the model's own.
     """
-    if not requested or info.language == UNKNOWN_LANGUAGE:
+    languages = [info.language, *(other.language for other in info.others)]
+    if not requested or UNKNOWN_LANGUAGE in languages:
         return
-    if primary(requested) != primary(info.language):
+    if primary(requested) not in map(primary, languages):
         raise InvalidRequest(
             "language",
             f"Language {requested[:40]!r} is not available: the loaded speech model ({info.name}) understands "

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from engines.errors import ModelInvalid, ModelMissing
+from engines.languages import primary
 from engines.weights.download import Source
 from engines.weights.hub import PIPELINE_FILES, HubFolder
 from engines.weights.published import UNPACKED_FACTOR, Published, archive_url
@@ -56,6 +57,15 @@ class Registry:
     built_in_folder: Path
     public: frozenset[str] = frozenset()
     """Names of those that are there because a publisher lists them: many, of which most are not wanted."""
+
+    def for_language(self, language: str) -> str:
+        """The name of the smallest speech model of a language, of its region if there is one; empty if none is."""
+        models = [
+            model for model in self.models if model.kind == "speech" and primary(model.language) == primary(language)
+        ]
+        region = [model for model in models if model.language.lower() == language.lower().replace("_", "-")]
+        fetched = [model for model in region or models if model.source is not None]
+        return min(fetched, key=lambda model: model.download_bytes).name if fetched else ""
 
     def find(self, name: str) -> Model:
         """The model of this name, publisher's name or hub id; a hub id (`owner/name`) that is not in the registry makes
