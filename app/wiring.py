@@ -20,6 +20,7 @@ from app.jobs.fetching import FETCHED_AT_ONCE, FetchWorker
 from app.jobs.model import FETCH, AnyKind
 from app.jobs.queue import Queue
 from app.jobs.quota import Limits
+from app.jobs.store.correction_lists import CorrectionLists
 from app.jobs.store.dead_letters import GoneWebhooks
 from app.jobs.store.opening import open_stores
 from app.jobs.store.outbox import Deliverer
@@ -144,11 +145,12 @@ def assemble(
         PlainKind(image),
         AvatarKind(image, presets),
         HeroKind(image, presets),
-        TranscriptionKind(speech),
     ]
     opener = Fetcher(settings.fetch_hosts, max_bytes=settings.max_upload_mb * 2**20)
     with ExitStack() as opened:
         database, files = open_stores(settings.data_dir, opened)
+        correction_lists = CorrectionLists(database)
+        kinds.append(TranscriptionKind(speech, correction_lists.get))
         signer = Signer(read_key(settings.data_dir))
         # Proxies of the environment would see what is signed for its receiver alone.
         receivers = AddressList(settings.webhook_hosts, "STUDIO_WEBHOOK_HOSTS")
@@ -201,6 +203,7 @@ def assemble(
             settings=settings,
             image=image,
             presets=presets,
+            correction_lists=correction_lists,
             metrics=metrics,
             check_webhook=webhooks.check,
             senders=tuple(Sender(deliverer, queue.outbox, schedule=schedule) for deliverer in deliverers),

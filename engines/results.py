@@ -124,6 +124,15 @@ class Segment(Result):
     words: tuple[Word, ...]
 
 
+class Corrected(Result):
+    """Where a correction was made: times in seconds, what the model heard, and what stands there instead."""
+
+    start: float
+    end: float
+    heard: str
+    written: str
+
+
 class Transcript(Result):
     """A whole file's text. No speech is `text == ""`, never an error and never a sentence."""
 
@@ -139,6 +148,8 @@ class Transcript(Result):
     demo: bool
     note: str = ""
     """Something the user should know: a fall-back that happened, a demo model."""
+    corrections: tuple[Corrected, ...] = ()
+    """What stands otherwise in it than the model heard it, in order of time."""
 
     @property
     def words(self) -> tuple[Word, ...]:

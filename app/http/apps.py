@@ -19,7 +19,7 @@ from app.http.links import FileLinks
 from app.http.login import LOGIN, LOGOUT, LoginPage, add_login
 from app.http.middleware.stack import guarded
 from app.http.middleware.throttle import Throttle
-from app.http.routes import files, health, images, jobs, legacy, metrics, models, speech, transcribe
+from app.http.routes import corrections, files, health, images, jobs, legacy, metrics, models, speech, transcribe
 from app.http.sessions import Sessions
 from app.http.uploads import FORM_BYTES
 from app.jobs.model import StorageFailed
@@ -62,6 +62,7 @@ def create_studio(studio: Studio, accounts: Accounts, add_page: Callable[[FastAP
             transcribe.router,
             models.router,
             jobs.router,
+            corrections.router,
             files.router,
         ),
         accounts,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, ClassVar
 
@@ -11,10 +11,12 @@ from pydantic import Field
 from app.jobs.model import Context, Kind, Received
 from app.work.request import Address, JobRequest
 from engines.errors import InvalidRequest
+from engines.events import Event, SegmentHeard
 from engines.protocols import SpeechEngine
-from engines.requests import Language, TranscribeRequest
+from engines.requests import Correction, Corrections, Language, TranscribeRequest
 from engines.results import Result, Transcript, Unused
 from engines.speech.captions import to_srt, to_vtt
+from engines.speech.corrections import correct, correct_segment
 
 DEVICE = "speech"
 
@@ -26,6 +28,8 @@ class TranscriptionRequest(JobRequest):
     language: Language = ""
     audio: Address | None = None
     audio_sha256: str | None = None
+    corrections: Corrections = ()
+    """For this file, before those of the account's list."""
 
 
 class Captions(Result):
@@ -52,23 +56,38 @@ class TranscriptionKind(Kind[TranscriptionRequest, TranscribeRequest, Transcript
     work_type = TranscribeRequest
     result_type = TranscriptionResult
 
-    def __init__(self, engine: SpeechEngine) -> None:
+    def __init__(
+        self, engine: SpeechEngine, corrections: Callable[[str], tuple[Correction, ...]] = lambda _: ()
+    ) -> None:
+        """`corrections`: an account's own list."""
         self._engine = engine
+        self._corrections = corrections
 
     def prepare(
         self, request: TranscriptionRequest, inputs: Mapping[str, Received]
     ) -> tuple[TranscribeRequest, tuple[Unused, ...]]:
         if "audio" not in inputs and request.audio is None:
             raise InvalidRequest("audio", "audio is missing: send a sound or video file, or its address.")
-        work = TranscribeRequest(filename=request.filename, language=request.language or None)
+        work = TranscribeRequest(
+            filename=request.filename, language=request.language or None, corrections=request.corrections
+        )
         self._engine.check(work)
         return work, ()
+
+    def for_account(self, work: TranscribeRequest, account: str) -> TranscribeRequest:
+        own = self._corrections(account)
+        return work.model_copy(update={"corrections": (*work.corrections, *own)}) if own else work
 
     def complete(self, work: TranscribeRequest, inputs: Mapping[str, Received]) -> TranscribeRequest:
         return work if work.filename else work.model_copy(update={"filename": inputs["audio"].filename})
 
     def run(self, work: TranscribeRequest, inputs: Mapping[str, Path], context: Context) -> Transcript:
-        return self._engine.transcribe(work, inputs["audio"], context.report, context.cancel)
+        def told(event: Event) -> None:
+            if isinstance(event, SegmentHeard):
+                event = SegmentHeard(correct_segment(event.segment, work.corrections)[0])
+            context.report(event)
+
+        return correct(self._engine.transcribe(work, inputs["audio"], told, context.cancel), work.corrections)
 
     def store(
         self,

@@ -258,4 +258,17 @@ def deliver(db: sqlite3.Connection, folder: Path) -> None:  # noqa: ARG001 - eve
         db.execute(statement)
 
 
-MIGRATIONS: tuple[Callable[[sqlite3.Connection, Path], None], ...] = (begin, deliver)
+CORRECTION_LISTS = """
+CREATE TABLE correction_lists (
+    account TEXT PRIMARY KEY,
+    content TEXT NOT NULL -- JSON: heard, written, match_case of each
+) STRICT
+"""
+
+
+def correct(db: sqlite3.Connection, folder: Path) -> None:  # noqa: ARG001 - every step's signature
+    """Version 3: accounts have lists of what their transcripts should spell otherwise."""
+    db.execute(CORRECTION_LISTS)
+
+
+MIGRATIONS: tuple[Callable[[sqlite3.Connection, Path], None], ...] = (begin, deliver, correct)
