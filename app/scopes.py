@@ -29,6 +29,7 @@ PATHS = (
     ("/txt2img", Scope.IMAGES),
     ("/v1/images", Scope.IMAGES),
     ("/transcribe", Scope.SPEECH),
+    ("/corrections", Scope.SPEECH),
     ("/v1/audio", Scope.SPEECH),
     ("/v1/realtime", Scope.SPEECH),
     ("/v1/vosk", Scope.SPEECH),

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from app.delivery.sender import Sender
 from app.jobs.files import Files
 from app.jobs.queue import Queue
+from app.jobs.store.correction_lists import CorrectionLists
 from app.jobs.worker import Worker, WorkerState, WorkerStatus
 from app.metrics import JobMetrics
 from app.presets import Presets
@@ -78,6 +79,7 @@ class Studio(Service):
     settings: Settings
     image: ImageEngine
     presets: Presets
+    correction_lists: CorrectionLists
     metrics: JobMetrics
     check_webhook: Callable[[str], None]
     """Whether a job may have this address. Raises InvalidRequest."""

@@ -20,6 +20,7 @@ from app.jobs.fetching import FETCHED_AT_ONCE, FetchWorker
 from app.jobs.model import FETCH, AnyKind
 from app.jobs.queue import Queue
 from app.jobs.quota import Limits
+from app.jobs.store.correction_lists import CorrectionLists
 from app.jobs.store.dead_letters import GoneWebhooks
 from app.jobs.store.opening import open_stores
 from app.jobs.store.outbox import Deliverer
@@ -30,6 +31,7 @@ from app.settings.fields import Settings
 from app.signing import Signer, read_key
 from app.studio import Studio
 from app.tokens import Tokens
+from app.vosk import build_vosk
 from app.work.image import PlainKind
 from app.work.live import Feeds, LiveKind, LiveLimits
 from app.work.presets import AvatarKind, HeroKind
@@ -39,7 +41,6 @@ from engines.protocols import ImageEngine, SpeechEngine
 from engines.sdxl.engine import SdxlEngine
 from engines.speech.cloud_run import CloudRunEngine
 from engines.speech.service_auth import service_auth
-from engines.speech.vosk_engine import VoskEngine
 from engines.weights.hub import HubFolder
 from engines.weights.names import is_hub_id
 from engines.weights.registry import read_registry
@@ -102,11 +103,14 @@ def choose_vosk_model(settings: Settings) -> Choice:
 
 def build_speech(settings: Settings) -> SpeechEngine:
     """Vosk here, or Cloud Run with Vosk here as fall-back."""
-    local = VoskEngine(
-        Path(choose_vosk_model(settings).what),
-        workers=settings.speech_workers,
-        max_seconds=settings.max_audio_minutes * 60,
-    )
+    default = Path(choose_vosk_model(settings).what)
+    registry = read_registry(REGISTRY)
+
+    def how_to_get(language: str) -> str:
+        name = registry.for_language(language)
+        return f"`python3 launch.py models pull {name}`" if name else ""
+
+    local = build_vosk(settings, default, settings.models_dir, how_to_get)
     if settings.transcription_service_url is None or settings.speech == "vosk":
         return local
     token = settings.transcription_token
@@ -150,12 +154,13 @@ def assemble(
         PlainKind(image),
         AvatarKind(image, presets),
         HeroKind(image, presets),
-        TranscriptionKind(speech),
         LiveKind(speech, feeds, keep_sound=settings.keep_live_audio),
     ]
     opener = Fetcher(settings.fetch_hosts, max_bytes=settings.max_upload_mb * 2**20)
     with ExitStack() as opened:
         database, files = open_stores(settings.data_dir, opened)
+        correction_lists = CorrectionLists(database)
+        kinds.append(TranscriptionKind(speech, correction_lists.get))
         signer = Signer(read_key(settings.data_dir))
         # Proxies of the environment would see what is signed for its receiver alone.
         receivers = AddressList(settings.webhook_hosts, "STUDIO_WEBHOOK_HOSTS")
@@ -213,6 +218,7 @@ def assemble(
             settings=settings,
             image=image,
             presets=presets,
+            correction_lists=correction_lists,
             metrics=metrics,
             check_webhook=webhooks.check,
             senders=tuple(Sender(deliverer, queue.outbox, schedule=schedule) for deliverer in deliverers),
@@ -231,5 +237,6 @@ def describe(settings: Settings, studio: Studio) -> list[str]:
             f"Speech   {settings.transcription_service_url} (TRANSCRIPTION_SERVICE_URL is set; Vosk here if it fails)"
         )
     else:
-        lines.append(f"Speech   {speech.label} ({vosk.why})")
+        also = ", ".join(sorted({other.language for other in speech.others}))
+        lines.append(f"Speech   {speech.label} ({vosk.why}{f'; also {also}, loaded when asked for' if also else ''})")
     return lines

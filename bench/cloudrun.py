@@ -30,8 +30,9 @@ ROOT = Path(__file__).resolve().parent.parent
 DEMO = ROOT / "models" / "vosk-demo-en"
 RECORDING = ROOT / "tests" / "data" / "speech" / "longer.wav"
 
-# https://cloud.google.com/run/pricing in US dollars: regions of tier 1, request-based billing, read in November 2026 in
-# an archived copy of the page, so look there before you rely on it. An instance is billed while it has a request.
+# https://cloud.google.com/run/pricing in US dollars: regions of tier 1, request-based billing, November 2026. Only the
+# vCPU's was checked against a copy of that page; the others are from other sites. An instance is billed while it has a
+# request.
 VCPU_SECOND, GIB_SECOND, REQUEST = 0.000024, 0.0000025, 0.40 / 1e6
 IDLE_VCPU_SECOND, IDLE_GIB_SECOND = 0.0000025, 0.0000025
 VCPUS, GIBS = 2, 2

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 MODELS_OWN = frozenset({"", "auto", "null", "none", "undefined", "und"})
 """How clients say that they do not know the language, or had no value for it."""
 
@@ -57,7 +59,7 @@ LANGUAGES = {
     "russian": "ru",
     "spanish": "es",
     "swedish": "sv",
-    "tagalog": "tl",
+    "tagalog": "fil",
     "tajik": "tg",
     "telugu": "te",
     "turkish": "tr",
@@ -72,3 +74,8 @@ def bcp47(language: str) -> str:
     """The code of a language's name; "" for the model's own; anything else as it is."""
     plain = language.strip()
     return "" if plain.lower() in MODELS_OWN else LANGUAGES.get(plain.lower(), plain)
+
+
+def primary(language: str) -> str:
+    """The language alone, in lower case, whatever the region: en of en-US, EN_gb and en."""
+    return re.split(r"[-_]", language.strip().lower(), maxsplit=1)[0]

@@ -121,6 +121,33 @@ class ImageRequest(Request):
         return tuple((self.seed + number) % (MAX_SEED + 1) for number in range(self.count))
 
 
+MAX_CORRECTIONS = 500
+MAX_CORRECTION_CHARS = 100
+
+
+def _words(text: str) -> str:
+    if not text.strip():
+        raise ValueError("is empty: write at least one word")
+    return " ".join(text.split())
+
+
+Phrase = Annotated[str, Field(max_length=MAX_CORRECTION_CHARS), AfterValidator(_plain), AfterValidator(_words)]
+
+
+class Correction(Request):
+    """Words that a model hears, and how they are to be written."""
+
+    heard: Annotated[Phrase, Field(description="One or more whole words, as transcripts have them")]
+    written: Annotated[Phrase, Field(description="What stands in their place: a name, a hashtag")]
+    match_case: Annotated[bool, Field(description="Only where upper and lower case are the same")] = False
+
+
+Corrections = Annotated[
+    tuple[Correction, ...],
+    Field(max_length=MAX_CORRECTIONS, strict=False, description="What to spell otherwise"),
+]
+
+
 class TranscribeRequest(Request):
     """Transcribe one audio or video file: any container and codec that ffmpeg's libraries read."""
 
@@ -128,6 +155,8 @@ class TranscribeRequest(Request):
     """The name that the user gave it, for messages; never used to open anything."""
     language: Language | None = None
     """None means the engine's own. A language that the engine's model lacks is an InvalidRequest."""
+    corrections: Corrections = ()
+    """For whoever asked the engine: it hears as ever."""
 
 
 class ListenRequest(Request):

@@ -102,6 +102,8 @@ class SpeechModelInfo:
     """BCP 47, e.g. en or en-US."""
     where: str
     """local or cloud-run."""
+    others: tuple[SpeechModelInfo, ...] = ()
+    """Models of the same engine for other languages, or regions of its own."""
 
 
 class Word(Result):
@@ -134,6 +136,15 @@ class Heard:
     """Of sound, since the session's start."""
 
 
+class Corrected(Result):
+    """Where a correction was made: times in seconds, what the model heard, and what stands there instead."""
+
+    start: float
+    end: float
+    heard: str
+    written: str
+
+
 class Transcript(Result):
     """A whole file's text. No speech is `text == ""`, never an error and never a sentence."""
 
@@ -149,6 +160,8 @@ class Transcript(Result):
     demo: bool
     note: str = ""
     """Something the user should know: a fall-back that happened, a demo model."""
+    corrections: tuple[Corrected, ...] = ()
+    """What stands otherwise in it than the model heard it, in order of time."""
 
     @property
     def words(self) -> tuple[Word, ...]:

@@ -131,6 +131,9 @@ def test_only_the_wiring_picks_engines_and_stores(name: str) -> None:
     elif name == "app.cli.deliveries":
         # It works beside a studio, on what that has stored.
         assert imports(name) & (concrete | stores) == {"app.jobs.store.database"}
+    elif name == "app.vosk":
+        # What the wiring and the speech service have in common.
+        assert imports(name) & (concrete | stores) == {"engines.speech.vosk_engine"}
     elif name not in ("app.wiring", "app.cli.transcriber"):
         assert not imports(name) & (concrete | stores)
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from engines.errors import ModelMissing, StudioError
 from engines.events import Progress
+from engines.languages import bcp47, primary
 from engines.weights.registry import read_registry
-from engines.weights.store import ModelStore, State
+from engines.weights.store import Installed, ModelStore, State
 
 REGISTRY = Path(__file__).resolve().parents[2] / "models" / "registry.toml"
 
@@ -34,10 +35,11 @@ def main(argv: Sequence[str], models_dir: Path, store: ModelStore | None = None)
     try:
         store = store or ModelStore(models_dir, read_registry(REGISTRY))
         if options.command == "pull":
-            return _pull(store, options.name)
+            return _pull(store, options.name) if options.name else _offer(store, store.list())
         if options.command == "prune":
             return _prune(store, also_by_hand=options.all)
-        return _list(store)
+        language = getattr(options, "language", "")  # also listed without the word
+        return _list_language(store, language) if language else _list(store)
     except StudioError as error:
         return _fail(str(error))
     except OSError as error:
@@ -47,23 +49,76 @@ def main(argv: Sequence[str], models_dir: Path, store: ModelStore | None = None)
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="launch.py models", description="Models on this machine.")
     commands = parser.add_subparsers(dest="command")
-    commands.add_parser("list", help="every known model: is it here, how large, verified (also without the word)")
+    listing = commands.add_parser("list", help="what is here, how large, verified (also without the word)")
+    listing.add_argument("--language", default="", help="every model of a language, here or not: de, German, en-IN")
     pull = commands.add_parser("pull", help="fetch a model, check it and unpack it; goes on after an interruption")
-    pull.add_argument("name", help="as `list` shows it, or a Hugging Face owner/name of an SDXL model")
+    pull.add_argument(
+        "name",
+        nargs="?",
+        default="",
+        help="without one, all are listed; also a Hugging Face owner/name of an SDXL model",
+    )
     prune = commands.add_parser("prune", help="remove interrupted downloads and models that are no longer known")
     prune.add_argument("--all", action="store_true", help="also folders that were put here by hand")
     return parser
 
 
 def _list(store: ModelStore) -> int:
+    """What is here; of the many public speech models that are not, how to see them."""
     rows = [("NAME", "SIZE", "STATE", "PATH")]
+    absent = 0
     for model in store.list():
         here = model.state is not State.MISSING
+        if not here and model.name in store.registry.public:
+            absent += 1
+            continue
         rows.append((model.name, _size(model.bytes) if here else "-", model.state, str(model.path)))
-    widths = [max(len(row[column]) for row in rows) for column in range(3)]
-    for name, size, state, path in rows:
-        print(f"{name:<{widths[0]}}  {size:>{widths[1]}}  {state:<{widths[2]}}  {path}")
+    _print_table(rows)
+    if absent:
+        print(f"{absent} more speech models can be fetched: models list --language de, or models pull to see them all.")
     return DONE
+
+
+def _list_language(store: ModelStore, language: str) -> int:
+    """Every model of a language, of whichever region."""
+    wanted = primary(bcp47(language))
+    found = [model for model in store.list() if wanted and primary(model.language) == wanted]
+    if found:
+        return _offer(store, found)
+    known = sorted({primary(model.language) for model in store.registry.models} - {""})
+    return _fail(f"There is no model for {language[:40]!r}. There are some for: {', '.join(known)}.", MISUSED)
+
+
+def _offer(store: ModelStore, models: Iterable[Installed]) -> int:
+    """What can be fetched, or is here: size of the download, or of the folder; language; licence."""
+    rows = [("NAME", "LANGUAGE", "SIZE", "LICENCE", "STATE", "WHAT IT IS")]
+    for model in models:
+        size = model.bytes or model.download_bytes
+        rows.append(
+            (
+                model.name,
+                model.language or "-",
+                _size(size) if size else "-",
+                model.licence or "-",
+                model.state,
+                model.label,
+            )
+        )
+    _print_table(rows)
+    print(f"They go to {store.models_dir}: python3 launch.py models pull NAME.")
+    return DONE
+
+
+def _print_table(rows: Sequence[tuple[str, ...]]) -> None:
+    """Columns as wide as their widest cell, the size to the right; the last as it is."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]) - 1)]
+    right = rows[0].index("SIZE")
+    for row in rows:
+        cells = [
+            f"{cell:>{width}}" if column == right else f"{cell:<{width}}"
+            for column, (cell, width) in enumerate(zip(row, widths, strict=False))
+        ]
+        print("  ".join((*cells, row[-1])))
 
 
 def _pull(store: ModelStore, name: str) -> int:

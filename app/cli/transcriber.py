@@ -22,12 +22,12 @@ from app.logs import set_up_logging
 from app.runner import PortRefused, listen, run, say
 from app.settings.fields import TranscriberSettings
 from app.studio import Service
+from app.vosk import build_vosk
 from app.work.live import Feeds, LiveKind, LiveLimits
 from app.work.speech import TranscriptionKind
 from engines.errors import StudioError
 from engines.imports import uncollected
 from engines.protocols import SpeechEngine
-from engines.speech.vosk_engine import VoskEngine
 
 DEMO_MODEL = Path(__file__).resolve().parents[2] / "models" / "vosk-demo-en"
 CLOUD_RUN_DRAIN_SECONDS = 8
@@ -44,11 +44,7 @@ def main(settings: TranscriberSettings) -> int:
     os.umask(0o077)
     try:
         listener = listen(settings.host, settings.port)
-        engine = VoskEngine(
-            settings.vosk_model or DEMO_MODEL,
-            workers=settings.speech_workers,
-            max_seconds=settings.max_audio_minutes * 60,
-        )
+        engine = build_vosk(settings, settings.vosk_model or DEMO_MODEL)
         service = assemble(settings, engine, _begin_to_load(engine))
     except (PortRefused, StudioError) as problem:
         sys.stderr.write(f"{problem}\n")

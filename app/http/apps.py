@@ -47,7 +47,7 @@ class Page:
 def create_studio(studio: Studio, accounts: Accounts, add_page: Callable[[FastAPI, Studio], Page]) -> FastAPI:
     """Everything behind the port, over the given engines and stores. `add_page` mounts the page at `/`."""
     # Here, because the speech service is to start fast: they are a third of what its start would import.
-    from app.http.routes import files, images, jobs, legacy, metrics, transcripts
+    from app.http.routes import corrections, files, images, jobs, legacy, metrics, transcripts
 
     settings = studio.settings
     chores: list[Callable[[], None]] = []
@@ -67,6 +67,7 @@ def create_studio(studio: Studio, accounts: Accounts, add_page: Callable[[FastAP
             models.router,
             jobs.router,
             transcripts.router,
+            corrections.router,
             files.router,
         ),
         accounts,

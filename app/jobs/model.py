@@ -250,6 +250,10 @@ class Kind(ABC, Generic[Q, W, M, R]):
         A file whose address is in the request is not among the `inputs` yet.
         """
 
+    def for_account(self, work: W, account: str) -> W:  # noqa: ARG002 - for kinds that accounts have settings of
+        """The work with what the account has set for all of its jobs."""
+        return work
+
     def complete(self, work: W, inputs: Mapping[str, Received]) -> W:  # noqa: ARG002 - for kinds whose files add to it
         """The work with what its file adds to it, once that has been fetched. Raises InvalidRequest."""
         return work

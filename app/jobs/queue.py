@@ -143,6 +143,7 @@ class Queue:
             raise Draining
         device = FETCH if self._is_to_be_fetched(kind, request, asked) else kind.device
         work, unused = kind.prepare(request, asked.inputs)
+        work = kind.for_account(work, asked.account)
         digest = hashlib.sha256(f"{kind.name}\n{request.model_dump_json(exclude_unset=True)}".encode()).hexdigest()
         now = self._now()
         job = Job(

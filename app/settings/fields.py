@@ -65,7 +65,7 @@ def _no_limit() -> Any:
     return Field(default=0, description="a whole number from 0 (no limit) to 1000000", examples=[60])
 
 
-class _Common(BaseSettings):
+class CommonSettings(BaseSettings):
     """What the studio and the speech service share.
 
     A field's description completes "must be ..."; its example is what the remedy suggests.
@@ -104,6 +104,10 @@ class _Common(BaseSettings):
         "http://127.0.0.1:9199, which are trusted as they are, separated by commas",
         examples=["firebasestorage.googleapis.com"],
     )
+    vosk_models_dir: ExistingFolder | None = Field(
+        default=None, description="a folder of Vosk models, each a folder of its own", examples=["data/models"]
+    )
+    vosk_models_loaded: int = Field(default=2, ge=1, le=64, description="a whole number from 1 to 64", examples=[2])
     speech_workers: int = Field(
         default_factory=lambda: min(MAX_SPEECH_CORES, _cores()),
         ge=1,
@@ -124,7 +128,7 @@ class _Common(BaseSettings):
         return frozenset(entry.get_secret_value() for entry in self.api_tokens)
 
 
-class DataSettings(_Common):
+class DataSettings(CommonSettings):
     """What a command needs that looks into the data folder and serves nothing."""
 
     data_dir: Folder = Field(default=Path("data"), description="a folder", examples=["data"])
@@ -250,7 +254,7 @@ class Settings(DataSettings):
         return _trusted(self.host, (*self.allowed_hosts, *filter(None, [public])))
 
 
-class TranscriberSettings(_Common):
+class TranscriberSettings(CommonSettings):
     """The speech service's settings. PORT is Cloud Run's variable and is read here only."""
 
     port: Port = Field(

@@ -52,7 +52,7 @@ def transcribe_tab(studio: Studio, running: gr.BrowserState) -> None:
         with gr.Column(scale=5, min_width=340, elem_classes="form-column"):
             upload, live, upload_tab, record_tab = _sources()
             language = gr.Dropdown(
-                [(_language_label(info), info.language)],
+                [(_language_label(model), model.language) for model in (info, *info.others)],
                 value=info.language,
                 label="Language and model",
                 interactive=True,

@@ -13,10 +13,12 @@ from pydantic import ConfigDict, Field
 from app.jobs.model import Context, Kind, Received
 from app.work.request import Address, JobRequest
 from engines.errors import InvalidRequest
+from engines.events import Event, SegmentHeard
 from engines.protocols import SpeechEngine
-from engines.requests import Language, TranscribeRequest
+from engines.requests import Correction, Corrections, Language, TranscribeRequest
 from engines.results import Result, Transcript, Unused
 from engines.speech.captions import to_srt, to_tsv, to_vtt
+from engines.speech.corrections import correct, correct_segment
 from engines.speech.paragraphs import text_of
 
 DEVICE = "speech"
@@ -45,6 +47,8 @@ class TranscriptionRequest(JobRequest):
     keep_audio: Annotated[
         bool, Field(description="Keep the file among the job's, to listen while reading; else it is deleted at the end")
     ] = False
+    corrections: Corrections = ()
+    """For this file, before those of the account's list."""
 
 
 class Captions(Result):
@@ -76,23 +80,38 @@ class TranscriptionKind(Kind[TranscriptionRequest, TranscribeRequest, Transcript
     work_type = TranscribeRequest
     result_type = TranscriptionResult
 
-    def __init__(self, engine: SpeechEngine) -> None:
+    def __init__(
+        self, engine: SpeechEngine, corrections: Callable[[str], tuple[Correction, ...]] = lambda _: ()
+    ) -> None:
+        """`corrections`: an account's own list."""
         self._engine = engine
+        self._corrections = corrections
 
     def prepare(
         self, request: TranscriptionRequest, inputs: Mapping[str, Received]
     ) -> tuple[TranscribeRequest, tuple[Unused, ...]]:
         if "audio" not in inputs and request.audio is None:
             raise InvalidRequest("audio", "audio is missing: send a sound or video file, or its address.")
-        work = TranscribeRequest(filename=request.filename, language=request.language or None)
+        work = TranscribeRequest(
+            filename=request.filename, language=request.language or None, corrections=request.corrections
+        )
         self._engine.check(work)
         return work, ()
+
+    def for_account(self, work: TranscribeRequest, account: str) -> TranscribeRequest:
+        own = self._corrections(account)
+        return work.model_copy(update={"corrections": (*work.corrections, *own)}) if own else work
 
     def complete(self, work: TranscribeRequest, inputs: Mapping[str, Received]) -> TranscribeRequest:
         return work if work.filename else work.model_copy(update={"filename": inputs["audio"].filename})
 
     def run(self, work: TranscribeRequest, inputs: Mapping[str, Path], context: Context) -> Transcript:
-        return self._engine.transcribe(work, inputs["audio"], context.report, context.cancel)
+        def told(event: Event) -> None:
+            if isinstance(event, SegmentHeard):
+                event = SegmentHeard(correct_segment(event.segment, work.corrections)[0])
+            context.report(event)
+
+        return correct(self._engine.transcribe(work, inputs["audio"], told, context.cancel), work.corrections)
 
     def kept(self, request: TranscriptionRequest, work: TranscribeRequest) -> Mapping[str, tuple[str, str]]:
         if not request.keep_audio:

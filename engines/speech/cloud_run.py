@@ -11,7 +11,7 @@ import io
 import itertools
 import random
 import time
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
@@ -19,11 +19,12 @@ from typing import IO, Any, TypeVar
 
 import httpx
 
-from engines.errors import Cancelled, InvalidMedia, ModelInvalid, ServiceUnavailable
+from engines.errors import Cancelled, InvalidMedia, InvalidRequest, ModelInvalid, ServiceUnavailable
 from engines.events import OnEvent, Progress, SegmentHeard
 from engines.protocols import LiveSession, SpeechEngine
 from engines.requests import ListenRequest, TranscribeRequest
 from engines.results import SpeechModelInfo, Transcript
+from engines.speech.by_language import LanguageEngine
 from engines.speech.cloud_client import WHERE, CallFailed, CountingFile, call_service, read_service_info
 from engines.speech.cloud_pieces import PieceEngine, Sending
 from engines.speech.model import check_language
@@ -76,8 +77,6 @@ class CloudRunEngine:
     ) -> None:
         self._base_url = base_url.rstrip("/")
         self._fallback = fallback
-        local: object = fallback
-        self._local = local if isinstance(local, PieceEngine) else None
         self._options = options or CallOptions()
         self._auth = auth
         self._transport = transport
@@ -104,8 +103,9 @@ class CloudRunEngine:
 
     def transcribe(self, request: TranscribeRequest, file: Path, on_event: OnEvent, cancel: Event) -> Transcript:
         self.check(request)
-        if self._local and (pieces := self._by_pieces(self._local, request, file, on_event, cancel)):
-            return pieces
+        with self._cutter(request, cancel) as cutter:
+            if cutter and (pieces := self._by_pieces(cutter, request, file, on_event, cancel)):
+                return pieces
         try:
             transcript = asyncio.run(_until_cancelled(self._call(request, file, on_event), cancel))
         except CallFailed as error:
@@ -129,6 +129,18 @@ class CloudRunEngine:
     def close(self) -> None:
         if self._fallback:
             self._fallback.close()
+
+    @contextlib.contextmanager
+    def _cutter(self, request: TranscribeRequest, cancel: Event) -> Iterator[PieceEngine | None]:
+        """The local engine, where it can cut files; None where it cannot, or has no model of this language."""
+        with contextlib.ExitStack() as leased:
+            engine: object = self._fallback
+            if isinstance(engine, LanguageEngine):
+                try:
+                    engine = leased.enter_context(engine.engine_for(request.language, cancel))
+                except InvalidRequest:
+                    engine = None
+            yield engine if isinstance(engine, PieceEngine) else None
 
     def _by_pieces(
         self, local: PieceEngine, request: TranscribeRequest, file: Path, on_event: OnEvent, cancel: Event

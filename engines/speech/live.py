@@ -8,10 +8,11 @@ from threading import Event
 
 from engines.errors import EngineCrashed
 from engines.results import Heard
+from engines.speech.marks import is_mark
 from engines.speech.mono import SAMPLE_RATE
 from engines.speech.process import Models, TaskLost
 from engines.speech.recording import BYTES_PER_SAMPLE
-from engines.speech.segments import UNKNOWN_WORD, read_segment
+from engines.speech.segments import read_segment
 from engines.speech.stream import Resampler
 from engines.speech.wire import Message
 
@@ -51,7 +52,7 @@ class VoskSession:
         self._bytes += len(sound)
         answer = self._ask(len(sound).to_bytes(4, "little") + sound)
         segments = tuple(filter(None, map(read_segment, answer["segments"])))
-        partial = " ".join(word for word in answer["partial"].split() if word != UNKNOWN_WORD)
+        partial = " ".join(word for word in answer["partial"].split() if not is_mark(word))
         return Heard(segments, partial, self._seconds)
 
     def _ask(self, frame: bytes) -> Message:

@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 from engines.errors import InvalidRequest, ModelInvalid, ModelMissing
+from engines.languages import primary
 from engines.results import SpeechModelInfo
 
 DESCRIPTION = "studio.json"
@@ -20,7 +21,7 @@ GRAPHS = ("graph/HCLG.fst", "graph/HCLr.fst", "HCLG.fst", "HCLr.fst")
 FEATURES = ("conf/mfcc.conf", "mfcc.conf")
 
 # Codes in the public models' folder names that are countries' or old codes rather than BCP 47.
-LANGUAGES = {"cn": "zh", "vn": "vi", "kz": "kk", "ua": "uk", "gr": "el"}
+LANGUAGES = {"cn": "zh", "vn": "vi", "kz": "kk", "ua": "uk", "gr": "el", "tl": "fil"}
 REGIONS = {"us", "in", "gb", "gr", "ph"}
 
 
@@ -44,6 +45,21 @@ def check_model_folder(folder: Path) -> None:
                 f"{folder} is not a complete Vosk model: its {kind} ({' or '.join(names[:2])}) is missing. Name the "
                 "folder that directly holds am, conf and graph, or fetch the model again."
             )
+
+
+SPEAKER_FILES = ("final.ext.raw", "mean.vec", "transform.mat", "mfcc.conf")
+"""What Vosk reads of a speaker model: the network, the mean of its vectors, how they are turned, the features."""
+
+
+def check_speaker_folder(folder: Path) -> None:
+    """Raise ModelMissing or ModelInvalid, with the remedy, unless the folder is a Vosk speaker model. Cheap."""
+    if not folder.is_dir():
+        raise ModelMissing(
+            f"There is no speaker model at {folder}. Fetch it with `python3 launch.py models pull speakers`."
+        )
+    missing = [name for name in SPEAKER_FILES if not (folder / name).is_file()]
+    if missing:
+        raise ModelInvalid(f"{folder} is not a complete Vosk speaker model: {missing[0]} is missing. Fetch it again.")
 
 
 NAMES_THAT_SAY_NOTHING = {"model", "models", "vosk", "vosk-model"}
@@ -100,19 +116,17 @@ def guess_language(name: str) -> str:
 
 
 def check_language(requested: str | None, info: SpeechModelInfo) -> None:
-    """Raise InvalidRequest unless the model understands `requested`, whatever the region: en fits en-US and en-GB.
+    """Raise InvalidRequest unless the model, or another with it, understands `requested`, of whichever region:
+    en fits en-US and en-GB.
 
     None and empty mean the model's own.
     """
-    if not requested or info.language == UNKNOWN_LANGUAGE:
+    languages = [info.language, *(other.language for other in info.others)]
+    if not requested or UNKNOWN_LANGUAGE in languages:
         return
-    if _primary(requested) != _primary(info.language):
+    if primary(requested) not in map(primary, languages):
         raise InvalidRequest(
             "language",
             f"Language {requested[:40]!r} is not available: the loaded speech model ({info.name}) understands "
             f"{info.language}. Leave the language out, or start with a model for yours.",
         )
-
-
-def _primary(language: str) -> str:
-    return re.split(r"[-_]", language.strip().lower(), maxsplit=1)[0]

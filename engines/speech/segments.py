@@ -5,10 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from engines.results import Segment, Word
-
-UNKNOWN_WORD = "[unk]"
-"""What a model says for a sound that is none of its words. Left out everywhere: it is a mark for the recogniser, not
-something that was said, and captions or a search would show it to people as a word. Noise so stays `no_speech`."""
+from engines.speech.marks import is_mark
 
 
 def read_segment(words: list[dict[str, Any]], begins: float = 0.0) -> Segment | None:
@@ -24,7 +21,7 @@ def read_segment(words: list[dict[str, Any]], begins: float = 0.0) -> Segment | 
             confidence=min(max(word["conf"], 0.0), 1.0),
         )
         for word in words
-        if word["word"] != UNKNOWN_WORD
+        if not is_mark(word["word"])
     )
     if not known:
         return None

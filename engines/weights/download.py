@@ -33,11 +33,15 @@ class Source:
     sha256: str
     git_sha1: str = ""
     """Git's name of the content, in place of a SHA-256: all that the hub announces of its small files."""
+    md5: str = ""
+    """In place of a SHA-256 too: all that the publisher of the Vosk models announces. It tells damage, not forgery."""
 
     def checksum(self) -> tuple[str, str, hashlib._Hash]:
         """What the checksum is called, what it must be, and what computes it."""
         if self.git_sha1:
             return "git SHA-1", self.git_sha1, hashlib.sha1(b"blob %d\0" % self.size, usedforsecurity=False)
+        if self.md5:
+            return "MD5", self.md5, hashlib.md5(usedforsecurity=False)
         return "SHA-256", self.sha256, hashlib.sha256()
 
 

@@ -1,4 +1,4 @@
-"""Which models there are: `registry.toml`, read and checked."""
+"""Which models there are: `registry.toml` and `vosk.toml`, read and checked."""
 
 from __future__ import annotations
 
@@ -8,8 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from engines.errors import ModelInvalid, ModelMissing
+from engines.languages import primary
 from engines.weights.download import Source
 from engines.weights.hub import PIPELINE_FILES, HubFolder
+from engines.weights.published import UNPACKED_FACTOR, Published, archive_url
+from engines.words import did_you_mean
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,14 +30,23 @@ class Model:
 
     name: str
     kind: str
-    """image, vae or speech."""
+    """image, vae, speech, or speaker (tells speakers from each other)."""
     label: str
     licence: str
     language: str
     """BCP 47, or empty."""
-    source: Archive | HubFolder | None
+    source: Archive | HubFolder | Published | None
     needs: tuple[str, ...] = ()
     """Names of other models that may be needed with it."""
+    published: str = ""
+    """What its publisher calls it, if that is another name."""
+
+    @property
+    def download_bytes(self) -> int:
+        """About what has to be fetched; 0: nothing, or unknown."""
+        if isinstance(self.source, Archive):
+            return self.source.file.size
+        return 0 if self.source is None else self.source.about_bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,30 +55,52 @@ class Registry:
 
     models: tuple[Model, ...]
     built_in_folder: Path
+    public: frozenset[str] = frozenset()
+    """Names of those that are there because a publisher lists them: many, of which most are not wanted."""
+
+    def for_language(self, language: str) -> str:
+        """The name of the smallest speech model of a language, of its region if there is one; empty if none is."""
+        models = [
+            model for model in self.models if model.kind == "speech" and primary(model.language) == primary(language)
+        ]
+        region = [model for model in models if model.language.lower() == language.lower().replace("_", "-")]
+        fetched = [model for model in region or models if model.source is not None]
+        return min(fetched, key=lambda model: model.download_bytes).name if fetched else ""
 
     def find(self, name: str) -> Model:
-        """The model of this name or hub id; a hub id (`owner/name`) that is not in the registry makes its own entry.
+        """The model of this name, publisher's name or hub id; a hub id (`owner/name`) that is not in the registry makes
+        its own entry.
 
-        Raises ModelMissing, naming what there is.
+        Raises ModelMissing, telling how to see what there is.
         """
         for model in self.models:
-            if name == model.name or (isinstance(model.source, HubFolder) and name == model.source.hub_id):
+            hub_id = model.source.hub_id if isinstance(model.source, HubFolder) else ""
+            if name and name in (model.name, model.published, hub_id):
                 return model
         if name.count("/") == 1:
             # The hub allows no `--` in names, so no two ids share a folder.
             source = HubFolder(name, "main", PIPELINE_FILES, 0)
             return Model(name.replace("/", "--"), "image", name, f"see https://huggingface.co/{name}", "", source)
-        known = ", ".join(model.name for model in self.models if model.source)
-        raise ModelMissing(f"There is no model {name!r} to fetch. There is: {known}.")
+        known = [name for model in self.models if model.source for name in (model.name, model.published) if name]
+        raise ModelMissing(
+            f"There is no model {name[:80]!r} to fetch.{did_you_mean(name, known)} `python3 launch.py models pull` "
+            "lists those that there are."
+        )
 
 
 def read_registry(path: Path) -> Registry:
-    """Read registry.toml. Raises ModelInvalid naming the file, the entry and the field."""
+    """Read registry.toml, and vosk.toml if it is beside it. Raises ModelInvalid naming file, entry and field."""
+    public = path.with_name("vosk.toml")
+    listed = _models(public) if public.is_file() else ()
+    return Registry(_models(path) + listed, path.parent, frozenset(model.name for model in listed))
+
+
+def _models(path: Path) -> tuple[Model, ...]:
     try:
         tables = tomllib.loads(path.read_text(encoding="utf-8")).get("model", [])
     except (OSError, tomllib.TOMLDecodeError) as error:
         raise ModelInvalid(f"{path} cannot be read: {error}. Restore it from the project's files.") from error
-    return Registry(tuple(_model(table, path) for table in tables), path.parent)
+    return tuple(_model(table, path) for table in tables)
 
 
 def _model(table: dict[str, Any], path: Path) -> Model:
@@ -79,17 +113,24 @@ def _model(table: dict[str, Any], path: Path) -> Model:
             language=str(table.get("language", "")),
             source=_source(table),
             needs=tuple(table.get("needs", ())),
+            published=str(table.get("published", "")),
         )
     except (KeyError, ValueError) as error:
         name = table.get("name", "without a name")
         raise ModelInvalid(f"{path}: the model {name} has no usable value for {error}: correct the entry.") from error
 
 
-def _source(table: dict[str, Any]) -> Archive | HubFolder | None:
+def _source(table: dict[str, Any]) -> Archive | HubFolder | Published | None:
     if table.get("built_in", False):
         return None
     if "hub" in table:
         files = tuple(table.get("files", PIPELINE_FILES))
         return HubFolder(str(table["hub"]), str(table["revision"]), files, int(table["about_bytes"]))
+    if "published" in table and "url" not in table:
+        name = str(table["published"])
+        if "md5" not in table:
+            return Published(name, int(table["about_bytes"]))
+        size = int(table["bytes"])
+        return Archive(Source(archive_url(name), size, "", md5=str(table["md5"]).lower()), UNPACKED_FACTOR * size)
     file = Source(str(table["url"]), int(table["bytes"]), str(table["sha256"]).lower())
     return Archive(file, int(table["unpacked_bytes"]))

@@ -22,9 +22,10 @@ import httpx
 
 from engines.errors import DownloadFailed, ModelInvalid
 from engines.events import OnProgress, Progress
-from engines.speech.model import check_model_folder
+from engines.speech.model import check_model_folder, check_speaker_folder
 from engines.weights.download import Patience, Source, default_client, download, fetch, part_file, verify
 from engines.weights.hub import Hub, HubFolder, Listing
+from engines.weights.published import UNPACKED_FACTOR, Published, VoskPublisher
 from engines.weights.registry import Archive, Model, Registry
 from engines.weights.unpack import unpack_zip
 
@@ -62,6 +63,11 @@ class Installed:
     state: State
     bytes: int
     path: Path
+    language: str = ""
+    """BCP 47, or empty."""
+    licence: str = ""
+    download_bytes: int = 0
+    """About what has to be fetched; 0: nothing, or unknown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +86,8 @@ def free_bytes(folder: Path) -> int:
 
 @dataclass(frozen=True, slots=True)
 class ModelStore:
-    """The models of one machine. `make_client`, `patience`, `free` and `hub` are there for tests to replace."""
+    """The models of one machine. `make_client`, `patience`, `free`, `hub` and `publisher` are there for tests
+    to replace."""
 
     models_dir: Path
     registry: Registry
@@ -88,6 +95,7 @@ class ModelStore:
     patience: Patience = field(default_factory=Patience)
     free: Callable[[Path], int] = free_bytes
     hub: Hub = field(default_factory=Hub)
+    publisher: VoskPublisher = field(default_factory=VoskPublisher)
 
     def list(self) -> tuple[Installed, ...]:
         """Every model of the registry, here or not; those fetched by their hub id; what was put here by hand."""
@@ -151,9 +159,12 @@ class ModelStore:
         else:
             folder = self.models_dir / model.name
             state = _state_of(folder, model.source)
-        return Installed(model.name, model.label, state, size_of(folder), folder)
+        size = size_of(folder)
+        return Installed(
+            model.name, model.label, state, size, folder, model.language, model.licence, model.download_bytes
+        )
 
-    def _pull(self, model: Model, source: Archive | HubFolder, on_progress: OnProgress) -> Path:
+    def _pull(self, model: Model, source: Archive | HubFolder | Published, on_progress: OnProgress) -> Path:
         folder = self.models_dir / model.name
         state = _state_of(folder, source)
         if state is State.VERIFIED:
@@ -165,6 +176,10 @@ class ModelStore:
         if isinstance(source, HubFolder):
             self._pull_from_hub(model, source, folder, on_progress)
         else:
+            if isinstance(source, Published):
+                with self.make_client() as client:
+                    file = self.publisher.find(source, client)
+                source = Archive(file, UNPACKED_FACTOR * file.size)
             self._pull_archive(model, source, folder, on_progress)
         return folder
 
@@ -218,10 +233,10 @@ class ModelStore:
             working = Path(outer, model.name)
             working.mkdir()
             unpack_zip(archive, working, source.unpacked_bytes, on_progress)
-            if model.kind == "speech":
-                _check_speech_model(working, source)
+            if model.kind in ("speech", "speaker"):
+                _check_vosk_model(working, source, model.kind)
             _describe(model, working)
-            receipt = {"name": model.name, "url": source.file.url, "sha256": source.file.sha256}
+            receipt = {"name": model.name, "url": source.file.url, **_checksum(source)}
             _write_receipt(working, receipt)
             if folder.exists():
                 damaged = Path(outer, f"{_REPLACED}{model.name}")
@@ -287,9 +302,13 @@ def _as_part(on_progress: OnProgress, before: int, total: int) -> OnProgress:
     return lambda now: on_progress(Progress(now.stage, before + now.step, total, (before + now.step) / total))
 
 
-def _check_speech_model(folder: Path, source: Archive) -> None:
+def _checksum(source: Archive) -> dict[str, str]:
+    return {"md5": source.file.md5} if source.file.md5 else {"sha256": source.file.sha256}
+
+
+def _check_vosk_model(folder: Path, source: Archive, kind: str) -> None:
     try:
-        check_model_folder(folder)
+        (check_model_folder if kind == "speech" else check_speaker_folder)(folder)
     except ModelInvalid as error:  # its own text names the temporary folder
         raise ModelInvalid(
             f"What {source.file.url} sends is not a complete Vosk model. Nothing was installed."
@@ -311,7 +330,7 @@ def _try_lock(descriptor: int) -> bool:
     return True
 
 
-def _state_of(folder: Path, source: Archive | HubFolder) -> State:
+def _state_of(folder: Path, source: Archive | HubFolder | Published) -> State:
     if not folder.is_dir():
         return State.MISSING
     try:
@@ -319,8 +338,11 @@ def _state_of(folder: Path, source: Archive | HubFolder) -> State:
         files = dict(receipt["files"])
         if isinstance(source, HubFolder):
             same = receipt["hub"] == source.hub_id and (not source.pinned or receipt["commit"] == source.revision)
+        elif isinstance(source, Published):
+            # Only its publisher could tell whether there are newer bytes under the same name; it never has changed any.
+            same = str(receipt["url"]).endswith(f"/{source.name}.zip")
         else:
-            same = receipt["sha256"] == source.file.sha256
+            same = _checksum(source).items() <= receipt.items()
     except FileNotFoundError:
         return State.BY_HAND
     except (ValueError, KeyError, TypeError):

@@ -270,8 +270,14 @@ def test_the_example_file_names_every_variable_and_works(tmp_path: Path) -> None
     model.mkdir()
     uncommented = re.sub(r"^# ([A-Z_]+=)", r"\1", example, flags=re.MULTILINE)
     env_file = tmp_path / ".env"
-    env_file.write_text(re.sub(r"=data/(models/small-en|presets)$", f"={model}", uncommented, flags=re.MULTILINE))
-    assert load({}, env_file).model_dump(exclude={"vosk_model", "presets_dir", "allowed_hosts"}) == Settings(
+    env_file.write_text(
+        re.sub(
+            r"(VOSK_MODELS_DIR|MODEL|PRESETS_DIR|PATH)=data/[a-z/-]+$", rf"\1={model}", uncommented, flags=re.MULTILINE
+        )
+    )
+    assert load({}, env_file).model_dump(
+        exclude={"vosk_model", "vosk_models_dir", "presets_dir", "allowed_hosts"}
+    ) == Settings(
         transcription_service_url="https://transcriber-abc123-ew.a.run.app",
         firebase_project_id="my-social-app",
         allowed_origins=("https://app.example.com",),
@@ -281,4 +287,4 @@ def test_the_example_file_names_every_variable_and_works(tmp_path: Path) -> None
         speech_workers=2,
         public_url="https://studio.example.com",
         trusted_proxies=(IPv4Network("127.0.0.1/32"),),
-    ).model_dump(exclude={"vosk_model", "presets_dir", "allowed_hosts"})
+    ).model_dump(exclude={"vosk_model", "vosk_models_dir", "presets_dir", "allowed_hosts"})

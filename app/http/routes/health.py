@@ -75,6 +75,7 @@ class Health(State):
     """The speech service's one model, under the name that its callers read."""
     image_model: ModelHealth | None = None
     speech_model: ModelHealth
+    speech_models: tuple[ModelHealth, ...] = Field(description="That one, and those of other languages")
     active: int
     """Jobs in work."""
     workers: tuple[WorkerHealth, ...]
@@ -115,7 +116,11 @@ async def health(service: ServiceDep, response: Response) -> Health:
     """200 and `healthy` when every engine can work; 503 with `loading`, `failed` or `draining` otherwise."""
     workers = service.status()
     info = service.speech.info
-    speech = ModelHealth(name=info.name, label=info.label, demo=info.demo, language=info.language)
+    heard = tuple(
+        ModelHealth(name=model.name, label=model.label, demo=model.demo, language=model.language)
+        for model in (info, *info.others)
+    )
+    speech = heard[0]
     image = None
     if isinstance(service, Studio):
         about = service.image.info
@@ -129,6 +134,7 @@ async def health(service: ServiceDep, response: Response) -> Health:
             "model": speech if image is None else None,
             "image_model": image,
             "speech_model": speech,
+            "speech_models": heard,
             "active": sum(worker.running for worker in workers),
             "workers": [
                 WorkerHealth(

@@ -45,16 +45,19 @@ class ModelList(BaseModel):
 
 def _cards(service: Service) -> tuple[ModelCard, ...]:
     heard = service.speech.info
-    speech = ModelCard(id=heard.name, kind="transcription", label=heard.label, demo=heard.demo)
+    speech = tuple(
+        ModelCard(id=model.name, kind="transcription", label=model.label, demo=model.demo)
+        for model in (heard, *heard.others)
+    )
     if not isinstance(service, Studio):
-        return (speech,)
+        return speech
     drawn = service.image.info
-    return (ModelCard(id=drawn.name, kind="image", label=drawn.label, demo=drawn.demo), speech)
+    return (ModelCard(id=drawn.name, kind="image", label=drawn.label, demo=drawn.demo), *speech)
 
 
 @router.get("/models")
 async def list_models(service: ServiceDep) -> ModelList:
-    """The models in use. Requests may name any: the one in use does the work."""
+    """The models in use. Requests may name any: the one in use does the work, of speech models that of the language."""
     return ModelList(data=_cards(service))
 
 

@@ -261,6 +261,7 @@ class JobRows:
         """Give an account's jobs to another, but for those whose Idempotency-Key that one has used itself."""
         db.execute("UPDATE OR IGNORE jobs SET account = ? WHERE account = ?", (new, old))
         db.execute("UPDATE OR IGNORE gone_webhooks SET account = ? WHERE account = ?", (new, old))
+        db.execute("UPDATE OR IGNORE correction_lists SET account = ? WHERE account = ?", (new, old))
 
     def referred(self, db: sqlite3.Connection) -> set[str]:
         """The hashes of all content that some job refers to."""

@@ -267,10 +267,22 @@ CREATE TABLE edits (
 ) STRICT
 """
 
+CORRECTION_LISTS = """
+CREATE TABLE correction_lists (
+    account TEXT PRIMARY KEY,
+    content TEXT NOT NULL -- JSON: heard, written, match_case of each
+) STRICT
+"""
+
 
 def edit(db: sqlite3.Connection, folder: Path) -> None:  # noqa: ARG001 - every step's signature
     """Version 3: what people make of results lies beside them."""
     db.execute(VERSION_3)
 
 
-MIGRATIONS: tuple[Callable[[sqlite3.Connection, Path], None], ...] = (begin, deliver, edit)
+def correct(db: sqlite3.Connection, folder: Path) -> None:  # noqa: ARG001 - every step's signature
+    """Version 4: accounts have lists of what their transcripts should spell otherwise."""
+    db.execute(CORRECTION_LISTS)
+
+
+MIGRATIONS: tuple[Callable[[sqlite3.Connection, Path], None], ...] = (begin, deliver, edit, correct)

@@ -14,6 +14,7 @@ import pytest
 from app.cli import models as models_cli
 from engines.weights.download import Patience, Source
 from engines.weights.hub import Hub, HubFolder
+from engines.weights.published import Published
 from engines.weights.registry import Archive, Model, Registry
 from engines.weights.store import RECEIPT, ModelStore
 from tests.engines.weights.hub_server import COMMIT, serving_hub
@@ -155,7 +156,7 @@ def test_ctrl_c_says_how_to_go_on(store: ModelStore, capsys: CAPTURE, monkeypatc
     assert "goes on from here" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("argv", [["pull", "nope"], ["pull"], ["nope"], ["list", "--nope"]])
+@pytest.mark.parametrize("argv", [["pull", "nope"], ["nope"], ["list", "--nope"], ["list", "--language", "klingon"]])
 def test_misuse_is_exit_code_2_and_says_what_there_is(argv: list[str], store: ModelStore, capsys: CAPTURE) -> None:
     assert run(store, *argv) == 2
     captured = capsys.readouterr()
@@ -202,3 +203,47 @@ def test_without_a_store_the_projects_registry_is_used(tmp_path: Path, capsys: C
     assert "vosk-demo-en" in out
     assert "sdxl" in out
     assert "small-en" in out
+
+
+@pytest.fixture
+def public(store: ModelStore) -> ModelStore:
+    """The same store with two models of a publisher's list."""
+    source = Published("vosk-model-de-0.21", 1_900_000_000)
+    big = Model("big-de", "speech", "Vosk big German", "Apache-2.0", "de", source, published=source.name)
+    french = replace(big, name="small-fr", label="Vosk small French", language="fr", published="x")
+    models = (*store.registry.models, big, french)
+    return replace(store, registry=replace(store.registry, models=models, public=frozenset({"big-de", "small-fr"})))
+
+
+def test_list_leaves_out_the_many_that_are_not_here_and_says_how_to_see_them(
+    public: ModelStore, capsys: CAPTURE
+) -> None:
+    assert run(public, "list") == 0
+    out = capsys.readouterr().out
+    assert "big-de" not in out
+    assert "2 more speech models can be fetched: models list --language de" in out
+    (public.models_dir / "big-de").mkdir(parents=True)
+    run(public, "list")
+    out = capsys.readouterr().out
+    assert "big-de" in out
+    assert "1 more" in out
+
+
+@pytest.mark.parametrize("language", ["de", "German", "de-AT", "DE"])
+def test_models_of_a_language_with_size_and_licence(language: str, public: ModelStore, capsys: CAPTURE) -> None:
+    assert run(public, "list", "--language", language) == 0
+    header, big, where = capsys.readouterr().out.splitlines()
+    assert header.split() == ["NAME", "LANGUAGE", "SIZE", "LICENCE", "STATE", "WHAT", "IT", "IS"]
+    assert big.split() == ["big-de", "de", "1.90", "GB", "Apache-2.0", "not", "here", "Vosk", "big", "German"]
+    assert str(public.models_dir) in where
+
+
+def test_pull_without_a_name_lists_all_that_can_be_fetched(public: ModelStore, capsys: CAPTURE) -> None:
+    assert run(public, "pull") == 0
+    out = capsys.readouterr().out
+    assert all(name in out for name in ("tiny", "inside", "big-de", "small-fr"))
+
+
+def test_a_language_without_a_model_is_told_which_there_are(public: ModelStore, capsys: CAPTURE) -> None:
+    assert run(public, "list", "--language", "klingon") == 2
+    assert "no model for 'klingon'. There are some for: de, en, fr." in capsys.readouterr().err

@@ -79,7 +79,8 @@ class Waits:
 
 
 def ask(engine: CloudRunEngine, file: Path = SENTENCE, **fields: str) -> Transcript:
-    return engine.transcribe(TranscribeRequest(**{"filename": "voice message.ogg", **fields}), file, ignore, Event())
+    request = TranscribeRequest.model_validate({"filename": "voice message.ogg", **fields})
+    return engine.transcribe(request, file, ignore, Event())
 
 
 def listen(engine: CloudRunEngine, file: Path = SENTENCE) -> tuple[Transcript, tuple[Segment, ...]]:

@@ -24,7 +24,7 @@ from engines.speech.model import check_language, guess_language, read_model_info
         ("vosk-model-el-gr-0.7", "el-GR"),
         ("vosk-model-small-pt-0.3", "pt"),
         ("vosk-model-pt-fb-v0.1.1-20220516_2113", "pt"),
-        ("vosk-model-tl-ph-generic-0.6", "tl-PH"),
+        ("vosk-model-tl-ph-generic-0.6", "fil-PH"),
         ("my-own-model", "und"),
         ("small-en", "und"),
     ],

@@ -30,6 +30,8 @@ class Served:
     requests: list[dict[str, str]] = field(default_factory=list)
     """Headers of every request so far."""
     url: str = ""
+    elsewhere: dict[str, str] = field(default_factory=dict)
+    """Paths that are answered with a redirect to another address."""
 
 
 class _Server(ThreadingHTTPServer):
@@ -43,6 +45,12 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         served = cast(_Server, self.server).served
         served.requests.append(dict(self.headers))
+        if self.path in served.elsewhere:
+            self.send_response(302)
+            self.send_header("Location", served.elsewhere[self.path])
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            return
         if served.statuses:
             self._refuse(served, served.statuses.pop(0))
             return
@@ -84,11 +92,11 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def serving(content: bytes) -> Iterator[Served]:
-    """Serve `content` until the block ends."""
+def serving(content: bytes, name: str = "model.zip") -> Iterator[Served]:
+    """Serve `content` until the block ends, whatever is asked for; `url` ends with `name`."""
     server = _Server(("127.0.0.1", 0), _Handler)
     server.served = Served(content)
-    server.served.url = f"http://127.0.0.1:{server.server_address[1]}/model.zip"
+    server.served.url = f"http://127.0.0.1:{server.server_address[1]}/{name}"
     thread = threading.Thread(target=server.serve_forever, args=(0.02,))
     thread.start()
     try:

@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import random
+import shutil
 import subprocess
 import sys
 import threading
@@ -19,9 +20,11 @@ import pytest
 
 from engines.errors import DownloadFailed, ModelInvalid, ModelMissing
 from engines.events import Progress
-from engines.speech.model import check_model_folder, read_model_info
+from engines.languages import primary
+from engines.speech.model import SPEAKER_FILES, check_model_folder, guess_language, read_model_info
 from engines.weights.download import Patience, Source
 from engines.weights.hub import HubFolder
+from engines.weights.published import Published, VoskPublisher
 from engines.weights.registry import Archive, Model, Registry, read_registry
 from engines.weights.store import RECEIPT, Installed, ModelStore, State
 from tests.engines.weights.model_server import Served, serving
@@ -50,6 +53,7 @@ PULL_AND_DIE = """
 import os, sys
 from pathlib import Path
 from engines.weights.download import Source
+from engines.weights.published import Published, VoskPublisher
 from engines.weights.registry import Archive, Model, Registry
 from engines.weights.store import ModelStore
 
@@ -144,9 +148,9 @@ def test_progress_never_goes_back_within_a_stage_and_ends_at_one(store_of: Store
         assert fractions[-1] == 1
 
 
-def test_unknown_model_names_the_known_ones(store_of: StoreMaker) -> None:
-    with pytest.raises(ModelMissing, match=r"'huge'.*tiny"):
-        store_of().pull("huge", nothing)
+def test_unknown_model_names_the_nearest_and_how_to_see_all(store_of: StoreMaker) -> None:
+    with pytest.raises(ModelMissing, match=r"'tiney'.*Did you mean 'tiny'.*models pull"):
+        store_of().pull("tiney", nothing)
 
 
 # A bad connection.
@@ -531,7 +535,7 @@ def test_list_of_an_absent_folder_makes_nothing(store_of: StoreMaker) -> None:
 
 def test_projects_registry_is_readable_and_its_built_in_speech_model_is_one() -> None:
     registry = read_registry(ROOT / "models" / "registry.toml")
-    names = [model.name for model in registry.models]
+    names = [model.name for model in registry.models if model.name not in registry.public]
     assert names == ["sketch", "sdxl", "sdxl-vae", "vosk-demo-en", "small-en"]
     check_model_folder(registry.built_in_folder / "vosk-demo-en")
     small = registry.find("small-en")
@@ -579,3 +583,78 @@ def test_built_in_model_needs_no_pull(tmp_path: Path) -> None:
     store = ModelStore(tmp_path / "models", registry)
     assert store.pull("vosk-demo-en", nothing) == ROOT / "models" / "vosk-demo-en"
     assert json.loads((ROOT / "models" / "vosk-demo-en" / "studio.json").read_text())["demo"] is True
+
+
+# The publisher's many.
+
+
+def test_every_public_vosk_model_has_what_it_takes_to_fetch_it() -> None:
+    registry = read_registry(ROOT / "models" / "registry.toml")
+    public = [model for model in registry.models if model.name in registry.public]
+    assert len(public) >= 50
+    assert len({model.name for model in registry.models}) == len(registry.models)
+    for model in public:
+        assert model.published.startswith("vosk-model-"), model.name
+        assert model.licence
+        assert model.download_bytes > 10_000_000
+        assert model.kind == "speaker" or primary(guess_language(model.published)) == primary(model.language), (
+            model.name
+        )
+        if isinstance(model.source, Archive):
+            assert len(bytes.fromhex(model.source.file.md5)) == 16
+            assert model.source.file.url == f"https://alphacephei.com/vosk/models/{model.published}.zip"
+
+
+def test_a_model_is_found_by_its_publishers_name() -> None:
+    registry = read_registry(ROOT / "models" / "registry.toml")
+    assert registry.find("vosk-model-small-de-0.15").name == "small-de"
+    assert registry.find("vosk-model-small-en-us-0.15").name == "small-en"
+    with pytest.raises(ModelMissing, match="Did you mean 'small-de'"):
+        registry.find("smal-de")
+
+
+@pytest.mark.parametrize("named", [{}, {"url": "http://127.0.0.1:9/elsewhere.zip"}])
+def test_the_publishers_size_and_md5_are_asked_for_and_kept_to(
+    named: dict[str, str], tmp_path: Path, served: Served
+) -> None:
+    md5 = hashlib.md5(served.content, usedforsecurity=False).hexdigest()
+    entry = {"name": "model", "size": len(served.content), "md5": md5, **named}
+    with serving(json.dumps([entry]).encode(), "model-list.json") as listed:
+        # One server has the list, the other the archive: a redirect joins them, as publishers do.
+        listed.elsewhere["/model.zip"] = served.url
+        german = Model("german", "speech", "", "", "de", Published("model", 1))
+        store = ModelStore(
+            tmp_path / "models",
+            Registry((german,), tmp_path),
+            patience=Patience(attempts=2, sleep=lambda _: None),
+            publisher=VoskPublisher(listed.url.rpartition("/")[0] + "/"),
+        )
+        folder = store.pull("german", nothing)
+        assert store.list()[0].state is State.VERIFIED
+        assert json.loads((folder / RECEIPT).read_text())["md5"] == md5
+        shutil.rmtree(folder)
+        entry["md5"] = "0" * 32
+        listed.content = json.dumps([entry]).encode()
+        with pytest.raises(DownloadFailed, match="its MD5 is"):
+            store.pull("german", nothing)
+        listed.content = b"[]"
+        with pytest.raises(ModelMissing, match="does not list model any more"):
+            store.pull("german", nothing)
+        listed.content = b"<html>"
+        with pytest.raises(ModelMissing, match="could not be read"):
+            store.pull("german", nothing)
+    assert not folder.exists()
+
+
+def test_a_speaker_model_is_checked_as_one(tmp_path: Path) -> None:
+    for files, right in ((SPEAKER_FILES, True), (SPEAKER_FILES[1:], False)):
+        with serving(zipped(dict.fromkeys(files, b"x"))) as it:
+            md5 = hashlib.md5(it.content, usedforsecurity=False).hexdigest()
+            source = Archive(Source(it.url, len(it.content), "", md5=md5), 1000)
+            registry = Registry((Model("speakers", "speaker", "", "", "", source),), tmp_path)
+            store = ModelStore(tmp_path / str(right), registry)
+            if right:
+                assert store.pull("speakers", nothing).is_dir()
+            else:
+                with pytest.raises(ModelInvalid, match="not a complete Vosk model"):
+                    store.pull("speakers", nothing)
