@@ -218,7 +218,7 @@ export interface paths {
         };
         /**
          * List Models
-         * @description The models in use. Requests may name any: the one in use does the work.
+         * @description The models in use. Requests may name any: the one in use does the work, of speech models that of the language.
          */
         get: operations["list_models_v1_models_get"];
         put?: never;
@@ -349,6 +349,79 @@ export interface paths {
          */
         get: operations["job_events_jobs__job_id__events_get"];
         put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/jobs/{job_id}/transcript": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read Transcript
+         * @description The words with their times, by paragraphs: to show them while the recording plays, and to correct them.
+         */
+        get: operations["read_transcript_jobs__job_id__transcript_get"];
+        /**
+         * Correct Transcript
+         * @description Keep a corrected text beside what was heard. Words that are left keep their times; those that are new share the
+         *     time of what they replace. `GET /jobs/{job_id}` goes on to show what was heard.
+         */
+        put: operations["correct_transcript_jobs__job_id__transcript_put"];
+        post?: never;
+        /**
+         * Take Corrections Back
+         * @description Forget the corrections. The answer is the transcript as it was heard.
+         */
+        delete: operations["take_corrections_back_jobs__job_id__transcript_delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/jobs/{job_id}/captions/{form}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read Captions
+         * @description Captions and texts of the transcript as it was corrected last, under the recording's name.
+         */
+        get: operations["read_captions_jobs__job_id__captions__form__get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/corrections": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read
+         * @description Your account's list. It is used for every transcription that is sent from now on.
+         */
+        get: operations["read_corrections_get"];
+        /**
+         * Write
+         * @description Put this list in place of your account's. An empty one ends corrections.
+         */
+        put: operations["write_corrections_put"];
         post?: never;
         delete?: never;
         options?: never;
@@ -524,7 +597,7 @@ export interface components {
         };
         /**
          * Captions
-         * @description Ids of the files with a transcript's captions.
+         * @description Ids of the files with a transcript's captions; null in jobs of versions that did not make one.
          */
         Captions: {
             /** Srt */
@@ -533,6 +606,68 @@ export interface components {
             vtt: string;
             /** Txt */
             txt: string;
+            /** Tsv */
+            tsv?: string | null;
+            /** Json */
+            json?: string | null;
+        };
+        /**
+         * Corrected
+         * @description Where a correction was made: times in seconds, what the model heard, and what stands there instead.
+         */
+        Corrected: {
+            /** Start */
+            start: number;
+            /** End */
+            end: number;
+            /** Heard */
+            heard: string;
+            /** Written */
+            written: string;
+        };
+        /**
+         * Correction
+         * @description Words that a model hears, and how they are to be written.
+         */
+        "Correction-Output": {
+            /**
+             * Heard
+             * @description One or more whole words, as transcripts have them
+             */
+            heard: string;
+            /**
+             * Written
+             * @description What stands in their place: a name, a hashtag
+             */
+            written: string;
+            /**
+             * Match Case
+             * @description Only where upper and lower case are the same
+             * @default false
+             */
+            match_case?: boolean;
+        };
+        /**
+         * CorrectionList
+         * @description In the order in which they are tried, the longer before the shorter.
+         */
+        "CorrectionList-Input": {
+            /**
+             * Corrections
+             * @description What to spell otherwise
+             */
+            corrections: components["schemas"]["engines__requests__Correction"][];
+        };
+        /**
+         * CorrectionList
+         * @description In the order in which they are tried, the longer before the shorter.
+         */
+        "CorrectionList-Output": {
+            /**
+             * Corrections
+             * @description What to spell otherwise
+             */
+            corrections: components["schemas"]["Correction-Output"][];
         };
         /**
          * Deliveries
@@ -605,6 +740,11 @@ export interface components {
             model?: components["schemas"]["ModelHealth"] | null;
             image_model?: components["schemas"]["ModelHealth"] | null;
             speech_model: components["schemas"]["ModelHealth"];
+            /**
+             * Speech Models
+             * @description That one, and those of other languages
+             */
+            speech_models: components["schemas"]["ModelHealth"][];
             /** Active */
             active: number;
             /** Workers */
@@ -975,6 +1115,123 @@ export interface components {
          */
         JobState: "queued" | "running" | "succeeded" | "failed" | "cancelled";
         /**
+         * LiveJob
+         * @description A live session, transcribed.
+         */
+        LiveJob: {
+            /** Job Id */
+            job_id: string;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "live";
+            state: components["schemas"]["JobState"];
+            /**
+             * Attempt
+             * @description How often it has been started
+             */
+            attempt: number;
+            /** Created At */
+            created_at: number;
+            /** Started At */
+            started_at: number | null;
+            /** Finished At */
+            finished_at: number | null;
+            /** User */
+            user: string;
+            /** @description As it was sent */
+            request: components["schemas"]["LiveRequest"];
+            progress: components["schemas"]["JobProgress"];
+            /** @description Of a job that succeeded */
+            result: components["schemas"]["TranscriptionResult"] | null;
+            /** Files */
+            files: components["schemas"]["FileView"][];
+            /** @description Of a job that failed or was cancelled */
+            error: components["schemas"]["ErrorDetails"] | null;
+            /**
+             * Warnings
+             * @description What was sent and is not used
+             */
+            warnings: components["schemas"]["Unused"][];
+            /**
+             * Webhook
+             * @description Where its sender is told of it, without the query
+             */
+            webhook: string | null;
+            /**
+             * Webhook Events Filter
+             * @description What is told there
+             */
+            webhook_events_filter: string[];
+            /**
+             * Status Url
+             * @description GET: this
+             */
+            status_url: string;
+            /**
+             * Events Url
+             * @description GET: server-sent events
+             */
+            events_url: string;
+            /**
+             * Cancel Url
+             * @description DELETE: cancel
+             */
+            cancel_url: string;
+            /**
+             * Result Url
+             * @description GET: the result, once there
+             */
+            result_url: string;
+        };
+        /**
+         * LiveRequest
+         * @description Transcribe what somebody says while it is said. Made by the sockets, which the sound comes over.
+         */
+        LiveRequest: {
+            /**
+             * Post Id
+             * @description Id of the post that gets the result, where Firestore is set up
+             * @default
+             */
+            post_id?: string;
+            /**
+             * Filename
+             * @description The file's name, for messages
+             * @default
+             */
+            filename?: string;
+            /**
+             * Language
+             * @description As BCP 47, e.g. en; empty for the model's own
+             * @default
+             */
+            language?: string;
+            /** Audio */
+            audio?: string | null;
+            /** Audio Sha256 */
+            audio_sha256?: string | null;
+            /**
+             * Keep Audio
+             * @description Keep the file among the job's, to listen while reading; else it is deleted at the end
+             * @default false
+             */
+            keep_audio?: boolean;
+            /**
+             * Corrections
+             * @description What to spell otherwise
+             * @default []
+             */
+            corrections?: components["schemas"]["Correction-Output"][];
+            /**
+             * Feed
+             * @description Which connection the sound comes over
+             * @default
+             */
+            feed?: string;
+        };
+        /**
          * ModelCard
          * @description OpenAI's fields, then ours.
          */
@@ -1214,10 +1471,32 @@ export interface components {
              * @default {
              *       "post_id": "",
              *       "filename": "",
-             *       "language": ""
+             *       "language": "",
+             *       "keep_audio": false,
+             *       "corrections": []
              *     }
              */
-            request?: components["schemas"]["TranscriptionRequest"];
+            request?: components["schemas"]["TranscriptionRequest-Input"];
+        };
+        /**
+         * Paragraph
+         * @description What is said between two long pauses. Times in seconds.
+         */
+        Paragraph: {
+            /** Start */
+            start: number;
+            /** End */
+            end: number;
+            /**
+             * Words
+             * @description Word, start, end, confidence (0 to 1; 1 where a person wrote it)
+             */
+            words: [
+                string,
+                number,
+                number,
+                number
+            ][];
         };
         /**
          * Picture
@@ -1462,6 +1741,55 @@ export interface components {
             warnings: components["schemas"]["Unused"][];
         };
         /**
+         * TranscriptView
+         * @description A transcript as it was corrected last, or as it was heard.
+         */
+        TranscriptView: {
+            /** Job Id */
+            job_id: string;
+            /** Filename */
+            filename: string;
+            /** Language */
+            language: string;
+            /** Engine */
+            engine: string;
+            /** Where */
+            where: string;
+            /** Demo */
+            demo: boolean;
+            /** Note */
+            note: string;
+            /**
+             * Duration
+             * @description Of the sound, in seconds
+             */
+            duration: number;
+            /** No Speech */
+            no_speech: boolean;
+            /**
+             * Edited
+             * @description These are the words of a person's corrections
+             */
+            edited: boolean;
+            /**
+             * Revision
+             * @description Grows with each correction; 0 before the first
+             */
+            revision: number;
+            /**
+             * Audio File Id
+             * @description The recording, for /files/{id}, where the job's keep_audio was true
+             */
+            audio_file_id: string | null;
+            /** Paragraphs */
+            paragraphs: components["schemas"]["Paragraph"][];
+            /**
+             * Warnings
+             * @default []
+             */
+            warnings?: components["schemas"]["Unused"][];
+        };
+        /**
          * TranscriptionAnswer
          * @description OpenAI's `json`, then ours.
          */
@@ -1511,7 +1839,7 @@ export interface components {
             /** User */
             user: string;
             /** @description As it was sent */
-            request: components["schemas"]["TranscriptionRequest"];
+            request: components["schemas"]["TranscriptionRequest-Output"];
             progress: components["schemas"]["JobProgress"];
             /** @description Of a job that succeeded */
             result: components["schemas"]["TranscriptionResult"] | null;
@@ -1559,7 +1887,7 @@ export interface components {
          * TranscriptionRequest
          * @description Transcribe the file that comes with it, or that is at an address.
          */
-        TranscriptionRequest: {
+        "TranscriptionRequest-Input": {
             /**
              * Post Id
              * @description Id of the post that gets the result, where Firestore is set up
@@ -1582,10 +1910,62 @@ export interface components {
             audio?: string | null;
             /** Audio Sha256 */
             audio_sha256?: string | null;
+            /**
+             * Keep Audio
+             * @description Keep the file among the job's, to listen while reading; else it is deleted at the end
+             * @default false
+             */
+            keep_audio?: boolean;
+            /**
+             * Corrections
+             * @description What to spell otherwise
+             * @default []
+             */
+            corrections?: components["schemas"]["engines__requests__Correction"][];
+        };
+        /**
+         * TranscriptionRequest
+         * @description Transcribe the file that comes with it, or that is at an address.
+         */
+        "TranscriptionRequest-Output": {
+            /**
+             * Post Id
+             * @description Id of the post that gets the result, where Firestore is set up
+             * @default
+             */
+            post_id?: string;
+            /**
+             * Filename
+             * @description The file's name, for messages
+             * @default
+             */
+            filename?: string;
+            /**
+             * Language
+             * @description As BCP 47, e.g. en; empty for the model's own
+             * @default
+             */
+            language?: string;
+            /** Audio */
+            audio?: string | null;
+            /** Audio Sha256 */
+            audio_sha256?: string | null;
+            /**
+             * Keep Audio
+             * @description Keep the file among the job's, to listen while reading; else it is deleted at the end
+             * @default false
+             */
+            keep_audio?: boolean;
+            /**
+             * Corrections
+             * @description What to spell otherwise
+             * @default []
+             */
+            corrections?: components["schemas"]["Correction-Output"][];
         };
         /**
          * TranscriptionResult
-         * @description A transcript, and where its captions are.
+         * @description A transcript, and where its captions are. `text` has a line for each paragraph.
          */
         TranscriptionResult: {
             /** Text */
@@ -1607,6 +1987,11 @@ export interface components {
              * @default
              */
             note?: string;
+            /**
+             * Corrections
+             * @default []
+             */
+            corrections?: components["schemas"]["Corrected"][];
             captions: components["schemas"]["Captions"];
             /** No Speech */
             readonly no_speech: boolean;
@@ -1878,6 +2263,44 @@ export interface components {
          * @enum {string}
          */
         WorkerState: "loading" | "ready" | "failed";
+        /**
+         * Correction
+         * @description A whole transcript as it should be.
+         */
+        app__http__routes__transcripts__Correction: {
+            /**
+             * Text
+             * @description The whole corrected text, with a line for each paragraph
+             */
+            text: string;
+            /**
+             * Revision
+             * @description The one that was corrected: 412 if another has come since
+             */
+            revision?: number | null;
+        };
+        /**
+         * Correction
+         * @description Words that a model hears, and how they are to be written.
+         */
+        engines__requests__Correction: {
+            /**
+             * Heard
+             * @description One or more whole words, as transcripts have them
+             */
+            heard: string;
+            /**
+             * Written
+             * @description What stands in their place: a name, a hashtag
+             */
+            written: string;
+            /**
+             * Match Case
+             * @description Only where upper and lower case are the same
+             * @default false
+             */
+            match_case?: boolean;
+        };
     };
     responses: never;
     parameters: never;
@@ -2288,7 +2711,7 @@ export interface operations {
                      * @default json
                      * @enum {string}
                      */
-                    response_format?: "json" | "text" | "srt" | "vtt" | "verbose_json";
+                    response_format?: "json" | "text" | "srt" | "vtt" | "verbose_json" | "tsv";
                     /**
                      * @description With json or text: answer with server-sent events, the text as it is heard.
                      * @default false
@@ -2484,7 +2907,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["AvatarJob"] | components["schemas"]["HeroJob"] | components["schemas"]["ImageJob"] | components["schemas"]["TranscriptionJob"];
+                    "application/json": components["schemas"]["AvatarJob"] | components["schemas"]["HeroJob"] | components["schemas"]["ImageJob"] | components["schemas"]["TranscriptionJob"] | components["schemas"]["LiveJob"];
                 };
             };
             /** @description What was sent cannot be used; the message says why. */
@@ -2543,7 +2966,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["AvatarJob"] | components["schemas"]["HeroJob"] | components["schemas"]["ImageJob"] | components["schemas"]["TranscriptionJob"];
+                    "application/json": components["schemas"]["AvatarJob"] | components["schemas"]["HeroJob"] | components["schemas"]["ImageJob"] | components["schemas"]["TranscriptionJob"] | components["schemas"]["LiveJob"];
                 };
             };
             /** @description What was sent cannot be used; the message says why. */
@@ -2583,7 +3006,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["AvatarJob"] | components["schemas"]["HeroJob"] | components["schemas"]["ImageJob"] | components["schemas"]["TranscriptionJob"];
+                    "application/json": components["schemas"]["AvatarJob"] | components["schemas"]["HeroJob"] | components["schemas"]["ImageJob"] | components["schemas"]["TranscriptionJob"] | components["schemas"]["LiveJob"];
                 };
             };
             /** @description What was sent cannot be used; the message says why. */
@@ -2623,7 +3046,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["AvatarJob"] | components["schemas"]["HeroJob"] | components["schemas"]["ImageJob"] | components["schemas"]["TranscriptionJob"];
+                    "application/json": components["schemas"]["AvatarJob"] | components["schemas"]["HeroJob"] | components["schemas"]["ImageJob"] | components["schemas"]["TranscriptionJob"] | components["schemas"]["LiveJob"];
                 };
             };
             /** @description What was sent cannot be used; the message says why. */
@@ -2672,7 +3095,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["AvatarJob"] | components["schemas"]["HeroJob"] | components["schemas"]["ImageJob"] | components["schemas"]["TranscriptionJob"];
+                    "application/json": components["schemas"]["AvatarJob"] | components["schemas"]["HeroJob"] | components["schemas"]["ImageJob"] | components["schemas"]["TranscriptionJob"] | components["schemas"]["LiveJob"];
                 };
             };
             /** @description What was sent cannot be used; the message says why. */
@@ -2715,6 +3138,259 @@ export interface operations {
                 };
                 content: {
                     "text/event-stream": unknown;
+                };
+            };
+            /** @description What was sent cannot be used; the message says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The studio cannot do it now; Retry-After says when to try again. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    read_transcript_jobs__job_id__transcript_get: {
+        parameters: {
+            query?: {
+                /** @description As it was heard, without anybody's corrections */
+                original?: boolean;
+            };
+            header?: never;
+            path: {
+                job_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TranscriptView"];
+                };
+            };
+            /** @description What was sent cannot be used; the message says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The studio cannot do it now; Retry-After says when to try again. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    correct_transcript_jobs__job_id__transcript_put: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description respond-async: answer 202 with the job at once (RFC 7240) */
+                prefer?: string | null;
+                "idempotency-key"?: string | null;
+            };
+            path: {
+                job_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["app__http__routes__transcripts__Correction"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TranscriptView"];
+                };
+            };
+            /** @description What was sent cannot be used; the message says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The studio cannot do it now; Retry-After says when to try again. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    take_corrections_back_jobs__job_id__transcript_delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                job_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TranscriptView"];
+                };
+            };
+            /** @description What was sent cannot be used; the message says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The studio cannot do it now; Retry-After says when to try again. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    read_captions_jobs__job_id__captions__form__get: {
+        parameters: {
+            query?: {
+                /** @description As it was heard, without anybody's corrections */
+                original?: boolean;
+            };
+            header?: never;
+            path: {
+                form: "srt" | "vtt" | "txt" | "tsv" | "json";
+                job_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What was sent cannot be used; the message says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The studio cannot do it now; Retry-After says when to try again. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    read_corrections_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CorrectionList-Output"];
+                };
+            };
+            /** @description What was sent cannot be used; the message says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The studio cannot do it now; Retry-After says when to try again. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    write_corrections_put: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CorrectionList-Input"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CorrectionList-Output"];
                 };
             };
             /** @description What was sent cannot be used; the message says why. */

@@ -2,7 +2,7 @@
 import type { components } from "./studio-api";
 
 type Schemas = components["schemas"];
-export type Job = Schemas["AvatarJob"] | Schemas["HeroJob"] | Schemas["ImageJob"] | Schemas["TranscriptionJob"];
+export type Job = Schemas["AvatarJob"] | Schemas["HeroJob"] | Schemas["ImageJob"] | Schemas["TranscriptionJob"] | Schemas["LiveJob"];
 
 export type Picture = { src: string; width: number; height: number; seed: number };
 export type Spoken = { text: string; start: number; end: number };
@@ -30,7 +30,7 @@ export function outcomeOf(job: Job): Outcome {
     const cancelled = job.state === "cancelled";
     return { state: cancelled ? "cancelled" : "failed", message: cancelled ? "Cancelled." : (job.error?.message ?? "It failed.") };
   }
-  if (job.kind === "transcription") {
+  if (job.kind === "transcription" || job.kind === "live") {
     const { text, segments, note } = job.result;
     const spoken = segments.map(({ text, start, end }) => ({ text, start, end }));
     return { state: "succeeded", pictures: [], text, segments: spoken, notes: note ? [...notes, note] : notes };
