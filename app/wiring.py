@@ -184,7 +184,7 @@ def assemble(
             kinds,
             capacity={
                 "image": settings.max_queue + 1,
-                "speech": settings.max_queue + settings.speech_workers,
+                "speech": settings.max_queue + settings.speech_files,
                 "live": settings.live_sessions,
                 FETCH: settings.max_queue + FETCHED_AT_ONCE,
             },
@@ -204,7 +204,7 @@ def assemble(
             files=files,
             workers=(
                 Worker("image", queue, kinds, image.load),
-                Worker("speech", queue, kinds, lambda _: speech.load(), width=settings.speech_workers),
+                Worker("speech", queue, kinds, lambda _: speech.load(), width=settings.speech_files),
                 # A session that begins waits for the model by itself.
                 Worker("live", queue, kinds, lambda _: None, width=settings.live_sessions),
                 FetchWorker(queue, files, kinds, opener),

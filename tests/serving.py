@@ -100,7 +100,7 @@ def _until_answering(url: str) -> None:
 
 def settings_in(folder: Path, **values: object) -> Settings:
     """Settings over a test's own folder, untouched by this machine's environment."""
-    return Settings.model_validate({"data_dir": folder, "speech_workers": 1, **values})
+    return Settings.model_validate({"data_dir": folder, "speech_workers": 1, "speech_files": 1, **values})
 
 
 @contextmanager

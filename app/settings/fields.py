@@ -147,6 +147,7 @@ class Settings(DataSettings):
     speech: Literal["auto", "vosk", "cloud-run"] = Field(
         default="auto", description="auto, vosk or cloud-run", examples=["auto"]
     )
+    speech_files: int = Field(default=8, ge=1, le=64, description="a whole number from 1 to 64", examples=[8])
     transcription_service_url: Url | None = Field(
         default=None,
         validation_alias="TRANSCRIPTION_SERVICE_URL",
