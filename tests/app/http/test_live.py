@@ -106,8 +106,9 @@ def test_each_sound_is_answered_and_the_end_has_the_rest(served: Served) -> None
     job = ended(served, last["job_id"])
     assert job.result is not None
     assert served.http.get(f"/jobs/{job.id}").json()["result"]["text"] == "word1 word2 word3"
-    assert [file.name for file in job.files] == ["captions.srt", "captions.vtt", "transcript.txt", "sound.flac"]
-    assert served.http.get(f"/files/{job.files[3].id}").content[:4] == b"fLaC"
+    texts = [f"recording.{ending}" for ending in ("srt", "vtt", "txt", "tsv", "json")]
+    assert [file.name for file in job.files] == [*texts, "sound.flac"]
+    assert served.http.get(f"/files/{job.files[-1].id}").content[:4] == b"fLaC"
 
 
 def test_words_can_be_left_out_and_the_rate_is_vosk_servers_without_a_config(served: Served) -> None:

@@ -107,7 +107,7 @@ def test_the_page_travels_compressed_and_its_policy_knows_its_scripts(studio: Se
     assert int(answer.headers["content-length"]) == len(sent)
     plain = studio.http.get("/", headers={"Accept-Encoding": "identity"})
     assert "content-encoding" not in plain.headers
-    assert len(sent) < len(plain.content) / 4
+    assert len(sent) < len(plain.content) / 3
     assert "'sha256-" in answer.headers["content-security-policy"]
     inline = re.findall(r"'sha256-[^']+'", plain.headers["content-security-policy"])
     assert re.findall(r"'sha256-[^']+'", answer.headers["content-security-policy"]) == inline

@@ -52,7 +52,7 @@ def test_the_recording_can_be_heard_in_parts(api: Served) -> None:
     view = api.http.get(f"/jobs/{transcribed(api)['job_id']}/transcript").json()
     whole = api.http.get(f"/files/{view['audio_file_id']}")
     assert whole.content == sound()
-    assert whole.headers["content-type"] == "audio/x-wav"
+    assert whole.headers["content-type"] in ("audio/wav", "audio/x-wav"), "as this machine calls it"
     assert whole.headers["content-disposition"] == 'inline; filename="My talk.wav"'
     part = api.http.get(f"/files/{view['audio_file_id']}", headers={"Range": "bytes=100-199"})
     assert (part.status_code, part.content) == (206, sound()[100:200])

@@ -12,7 +12,7 @@ export async function seedOfAPicture(): Promise<number> {
 export async function seedsOfAJob(id: string): Promise<number[]> {
   const { data } = await studio.GET("/jobs/{job_id}", { params: { path: { job_id: id } } });
   const job = data!;
-  if (job.kind === "transcription") return [];
+  if (job.kind === "transcription" || job.kind === "live") return [];
   // @ts-expect-error a job that is not done has no result
   job.result.images;
   return job.result?.images.map((picture) => picture.recipe.seed) ?? [];
