@@ -23,7 +23,10 @@ LOOK_SECONDS = 0.5
 """How often the page looks whether a model has loaded."""
 
 LATE_SECONDS = 60.0
-"""What has waited for so long to be delivered is told to whoever opens the page."""
+"""What has waited for so long to be delivered is told on the page."""
+
+BACKLOG_SECONDS = 60.0
+"""How often an open page looks for that."""
 
 
 def header(studio: Studio) -> None:
@@ -46,11 +49,15 @@ def header(studio: Studio) -> None:
                 return
             await asyncio.sleep(LOOK_SECONDS)
 
+    async def look() -> str:
+        return lights_html(studio, studio.status(), await run_blocking(studio.queue.outbox.backlogs))
+
     def who(request: gr.Request) -> gr.HTML:
         logged_in = COOKIE in request.cookies
         return gr.HTML(account_html(account_of(request)), visible=True) if logged_in else gr.HTML(visible=False)
 
     gr.on([gr.context.Context.root_block.load], watch, None, lights, **QUIET)
+    gr.Timer(BACKLOG_SECONDS).tick(look, None, lights, **QUIET)
     gr.on([gr.context.Context.root_block.load], who, None, account, **QUIET)
 
 

@@ -13,12 +13,17 @@ from typing import Any
 
 import httpx
 import pytest
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import connect
 
 from app.logs import PrivateFormatter
 from tests.conftest import ROOT, Launched, launched
+from tests.serving import until
 
 CANARY = "canary-7f3e"
 TOKEN = f"{CANARY}-token-of-enough-characters"
+NOBODY = "http://127.0.0.1:1"
+"""Nothing listens there."""
 
 
 @pytest.fixture
@@ -102,7 +107,16 @@ thread.join()
 @pytest.fixture(scope="module")
 def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Launched]:
     folder = tmp_path_factory.mktemp("canary")
-    with launched(folder, STUDIO_API_TOKENS=TOKEN, STUDIO_FETCH_HOSTS="http://127.0.0.1:1", STUDIO_MCP="1") as running:
+    with launched(
+        folder,
+        STUDIO_API_TOKENS=TOKEN,
+        STUDIO_FETCH_HOSTS=NOBODY,
+        STUDIO_MCP="1",
+        STUDIO_WEBHOOK_SECRET=f"whsec_{32 * 'A'}",
+        STUDIO_WEBHOOK_HOSTS=NOBODY,
+        FIREBASE_PROJECT_ID="demo-canary",
+        FIRESTORE_EMULATOR_HOST="127.0.0.1:1",
+    ) as running:
         yield running
 
 
@@ -111,6 +125,8 @@ def test_no_door_lets_what_a_user_wrote_into_the_log(studio: Launched) -> None:
     with httpx.Client(base_url=studio.url, headers=headers, timeout=120) as http:
         use_every_door(http)
         use_gradios_doors(http)
+        use_the_sockets(studio.url)
+        until(lambda: all(backlog["problem"] for backlog in http.get("/health/ready").json()["deliveries"]), 60)
     with httpx.Client(base_url=studio.url, headers={"Authorization": f"Bearer {CANARY}-wrong"}) as stranger:
         stranger.get(f"/jobs/{CANARY}")
         stranger.post("/generate", json={"prompt": CANARY}, headers={"Host": f"{CANARY}.example"})
@@ -152,14 +168,37 @@ def use_every_door(http: httpx.Client) -> None:
     for path in (f"/jobs/{CANARY}", f"/files/{CANARY}?w={CANARY}", f"/{CANARY}?{CANARY}", f"/jobs/{CANARY}/events"):
         http.get(path)
     http.request(CANARY.upper(), "/generate")
-    for address in (f"https://{CANARY}.example/{CANARY}", f"http://127.0.0.1:1/{CANARY}?token={CANARY}"):
+    for address in (f"https://{CANARY}.example/{CANARY}", f"{NOBODY}/{CANARY}?token={CANARY}"):
         http.post("/transcribe", json={"postId": CANARY, "audioUrl": address, CANARY: CANARY})
         job = {"kind": "avatar", "request": {"prompt": CANARY, "photo": address}, "user": CANARY}
         http.post("/jobs", json=job, headers={"Idempotency-Key": CANARY * 2})
+    # Nobody takes these, and the studio goes on trying.
+    sound = (ROOT / "tests" / "data" / "speech" / "sentence.wav").read_bytes()
+    told = {
+        "kind": "transcription",
+        "request": {"post_id": CANARY},
+        "webhook": f"{NOBODY}/{CANARY}?token={CANARY}",
+        "user": CANARY,
+    }
+    files = {"job": (None, json.dumps(told).encode()), "audio": (f"{CANARY}.wav", sound)}
+    assert http.post("/jobs/upload", files=files).status_code == 202
     agents = {"jsonrpc": "2.0", "id": 1, "method": "tools/call"}
     for tool, arguments in (("avatar", {"prompt": CANARY, "count": CANARY}), (CANARY, {CANARY: CANARY})):
         call = {**agents, "params": {"name": tool, "arguments": arguments}}
         http.post("/mcp", json=call, headers={"Accept": "application/json, text/event-stream"})
+
+
+def use_the_sockets(url: str) -> None:
+    address = f"{url.replace('http', 'ws', 1)}/v1/vosk?token={TOKEN}&user={CANARY}"
+    with connect(address) as socket:
+        socket.send(json.dumps({"config": {"sample_rate": 16000, "words": True, "phrase_list": [CANARY], CANARY: 1}}))
+        socket.send(bytes(3200))
+        socket.send('{"eof": 1}')
+        for _ in socket:
+            pass
+    for bad in (f"token={CANARY}", f"token={TOKEN}&language={CANARY}", f"token={TOKEN}&sample_rate={CANARY}"):
+        with pytest.raises(InvalidStatus):
+            connect(f"{url.replace('http', 'ws', 1)}/v1/vosk?{bad}")
 
 
 def use_gradios_doors(http: httpx.Client) -> None:

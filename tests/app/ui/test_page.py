@@ -9,6 +9,7 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from app.ui.header import BACKLOG_SECONDS
 from tests.app.conftest import Served
 from tests.app.delivery.receiver import receiving
 from tests.app.ui.steps import open_tab
@@ -45,10 +46,14 @@ def test_what_could_not_be_delivered_is_told(browser: Browser, tmp_path: Path) -
         settings = settings_in(tmp_path, webhook_secret=secret, webhook_hosts=receiver.origin)
         studio = make_studio(settings, BlobEngine(), EchoSpeech())
         with serving(create_app(studio)) as url:
+            profile = new_profile(browser)
+            profile.clock.install()
+            page, watch = open_page(profile, url)
             body = {"kind": "image", "request": {"prompt": "x"}, "webhook": receiver.origin}
             httpx.post(f"{url}/jobs", json=body).raise_for_status()
             until(lambda: studio.queue.outbox.backlogs()[0].dead)
-            page, watch = open_page(new_profile(browser), url)
+            expect(page.locator(".light", has_text="Webhook")).to_have_count(0)
+            page.clock.fast_forward(int(1000 * (BACKLOG_SECONDS + 1)))
             expect(page.locator(".light", has_text="Webhook")).to_contain_text("1 given up: the address answered 410")
             page.context.close()
     assert watch.problems == []
