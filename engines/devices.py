@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
+import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -108,6 +110,42 @@ def _cpu(note: str = "") -> Device:
 
 def _machine_memory() -> int:
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def memory_in_use(device: Device) -> int:
+    """Bytes: of a GPU, what all programs have taken of it; else what this process and its children have.
+
+    Without torch, which would take memory of the GPU for itself. 0: unknown here.
+    """
+    if device.name.startswith("cuda"):
+        asked = ["nvidia-smi", "--query-gpu=memory.used", "--format=csv,noheader,nounits"]
+        number = int(device.name.partition(":")[2] or 0)
+        try:
+            told = subprocess.run(asked, capture_output=True, text=True, timeout=5, check=True).stdout
+            return int(told.splitlines()[number]) * 2**20
+        except (OSError, subprocess.SubprocessError, ValueError, IndexError):
+            return 0
+    return sum(_memory_of(pid) for pid in _with_children(os.getpid()))
+
+
+def _with_children(root: int) -> list[int]:
+    """A process and all below it; nothing where /proc does not tell (not on Linux)."""
+    parents = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):  # It has ended.
+            parents[int(stat.parent.name)] = int(stat.read_text().rpartition(")")[2].split()[1])
+    found = [root] if root in parents else []
+    for pid in found:
+        found += [child for child, parent in parents.items() if parent == pid]
+    return found
+
+
+def _memory_of(pid: int) -> int:
+    """Bytes, memory that is shared counted by its part; 0 for a process that has ended."""
+    with contextlib.suppress(OSError):
+        told = Path(f"/proc/{pid}/smaps_rollup").read_text()
+        return sum(int(line.split()[1]) * 1024 for line in told.splitlines() if line.startswith("Pss:"))
+    return 0
 
 
 def _refused(wanted: str, why: str) -> ModelInvalid:

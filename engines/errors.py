@@ -2,13 +2,15 @@
 
 StudioError                   everything below; `str(error)` is fit for a user to read
 ├── InvalidRequest            a field's value cannot be used (names field, value and remedy)
-│   └── InvalidMedia          the uploaded audio, video or picture cannot be decoded
+│   ├── InvalidMedia          the uploaded audio, video or picture cannot be decoded
+│   └── NobodyFound           there are no people in the picture whose background is to be taken away
 ├── Cancelled                 the caller's cancel event was set
 ├── ModelMissing              a model that the request needs is not on disk (says how to get it)
 ├── ModelInvalid              a model's files are there but cannot be used
 ├── OutOfMemory               the device's memory did not suffice; the next request may
 ├── DownloadFailed            a model could not be fetched or did not verify
 ├── EngineCrashed             native code died; only this request is lost
+│   └── ProcessLost           the engine's process ended in the middle; the request can be run again
 └── ServiceUnavailable        a remote engine did not answer in time or at all
 
 What a retry cannot mend must not be 408, 409, 429 or 5xx: OpenAI's clients and others send those again by themselves.
@@ -50,6 +52,19 @@ class InvalidMedia(InvalidRequest):
     code = "invalid_media"
 
 
+class NobodyFound(InvalidRequest):
+    """A picture without people: its background cannot be told from the rest."""
+
+    code = "nobody_found"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "background",
+            "Nobody was found in this picture, so its background cannot be told from the rest: the model that does it "
+            "finds people, best in photographs. Keep the background.",
+        )
+
+
 class Cancelled(StudioError):
     """The caller set the cancel event; the engine has cleaned up."""
 
@@ -66,7 +81,7 @@ class ModelMissing(StudioError):
 
     code = "model_missing"
     status = 503
-    retry_after = 5
+    retry_after: int | None = 5
 
 
 class ModelInvalid(StudioError):
@@ -96,6 +111,10 @@ class EngineCrashed(StudioError):
     """A worker process died while it worked on this request."""
 
     code = "engine_crashed"
+
+
+class ProcessLost(EngineCrashed):
+    """The engine's process ended while it worked on this request. A new one takes its place, which can run it again."""
 
 
 class ServiceUnavailable(StudioError):

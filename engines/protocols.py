@@ -34,7 +34,8 @@ class ImageEngine(Protocol):
     def generate(self, request: ImageRequest, photo: Path | None, on_event: OnEvent, cancel: Event) -> ImageResult:
         """Make the pictures. Looks at `cancel` at every step and raises Cancelled; frees its memory in every case.
 
-        Raises InvalidRequest, InvalidMedia, Cancelled, OutOfMemory, ModelMissing.
+        Raises InvalidRequest, InvalidMedia, Cancelled, OutOfMemory, ModelMissing, and ProcessLost, after which the same
+        call may succeed.
         """
 
     def close(self) -> None:
@@ -64,8 +65,9 @@ class SpeechEngine(Protocol):
     def load(self) -> None:
         """Get ready to transcribe. Blocking, idempotent. Raises ModelMissing, ModelInvalid."""
 
-    def check(self, request: TranscribeRequest) -> None:
-        """Raise InvalidRequest if this engine cannot serve the request."""
+    def check(self, request: TranscribeRequest | ListenRequest) -> tuple[Unused, ...]:
+        """Raise InvalidRequest or ModelMissing if this engine cannot serve the request; else tell what of it will not
+        be used. Safe before `load`, on any thread; it may read a file."""
 
     def transcribe(self, request: TranscribeRequest, file: Path, on_event: OnEvent, cancel: Event) -> Transcript:
         """Transcribe a file. Tells of each segment when it is known. Looks at `cancel` at least once a second of work.

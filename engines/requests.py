@@ -148,6 +148,22 @@ Corrections = Annotated[
 ]
 
 
+MAX_VOCABULARY = 500
+
+Vocabulary = Annotated[
+    tuple[Phrase, ...],
+    Field(
+        max_length=MAX_VOCABULARY,
+        strict=False,
+        title="Vocabulary",
+        description="Listen for these words and phrases only; what is none of them is left out",
+    ),
+]
+Speakers = Annotated[
+    bool, Field(title="Speakers", description="Tell who speaks: each segment gets its speaker's letter")
+]
+
+
 class TranscribeRequest(Request):
     """Transcribe one audio or video file: any container and codec that ffmpeg's libraries read."""
 
@@ -157,6 +173,8 @@ class TranscribeRequest(Request):
     """None means the engine's own. A language that the engine's model lacks is an InvalidRequest."""
     corrections: Corrections = ()
     """For whoever asked the engine: it hears as ever."""
+    vocabulary: Vocabulary = ()
+    speakers: Speakers = False
 
 
 class ListenRequest(Request):
@@ -165,29 +183,42 @@ class ListenRequest(Request):
     sample_rate: SampleRate
     language: Language | None = None
     """As of TranscribeRequest."""
+    vocabulary: Vocabulary = ()
 
 
 R = TypeVar("R", bound=BaseModel)
 
 
-def parse(model: type[R], values: Mapping[str, Any]) -> R:
-    """The values as a `model`. Raises InvalidRequest with a sentence about the first that cannot be used."""
+def parse(model: type[R], values: Mapping[str, Any], *, titled: bool = False) -> R:
+    """The values as a `model`. Raises InvalidRequest with a sentence about the first that cannot be used.
+
+    `titled`: the sentence calls the field by its title, as a form does.
+    """
     try:
         return model.model_validate(values)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        raise refusal(first, model.model_json_schema(), first["loc"]) from None
+        schema = model.model_json_schema()
+        called = title_of(schema, first["loc"]) if titled else ""
+        raise refusal(first, schema, first["loc"], called=called) from None
+
+
+def title_of(schema: Mapping[str, Any], loc: Sequence[str | int]) -> str:
+    """What people call the field at `loc` of a JSON schema; empty where it does not say."""
+    part = _part(schema, loc)
+    return str(next((option["title"] for option in (*part.get("anyOf", ()), part) if "title" in option), ""))
 
 
 def refusal(
-    error: ErrorDetails, schema: Mapping[str, Any], loc: Sequence[str | int], field: str = ""
+    error: ErrorDetails, schema: Mapping[str, Any], loc: Sequence[str | int], field: str = "", *, called: str = ""
 ) -> InvalidRequest:
     """A validation error in the words of the field's own description.
 
     `schema` is the JSON schema of the whole, `loc` where in it the error is; `field` is what the caller calls that
-    place, if it is not the same.
+    place, if it is not the same, and `called` what the sentence calls it.
     """
     field = field or ".".join(str(part)[:60] for part in loc) or "body"
+    name = called or field
     value = error.get("input")
     wanted = remedy(_part(schema, loc))
     kind, context = error["type"], error.get("ctx", {})
@@ -197,28 +228,30 @@ def refusal(
         variants = _part(schema, loc).get("discriminator", {}).get("mapping", {})
         return InvalidRequest(tag, f"{tag} is {shown(given)}: send one of {', '.join(variants)}.")
     if kind == "missing":
-        return InvalidRequest(field, f"{field} is missing{f': send {wanted}' if wanted else ''}.")
+        return InvalidRequest(field, f"{name} is missing{f': send {wanted}' if wanted else ''}.")
     if kind == "string_unicode":
         at = next(i for i, char in enumerate(str(value)) if "\ud800" <= char <= "\udfff")
-        return InvalidRequest(field, f"{field} has half of a character (a lone surrogate) at position {at}: remove it.")
+        return InvalidRequest(field, f"{name} has half of a character (a lone surrogate) at position {at}: remove it.")
     if kind == "value_error":
-        return InvalidRequest(field, f"{field} {context['error']}.")
+        return InvalidRequest(field, f"{name} {context['error']}.")
     if kind == "extra_forbidden":
         known = _part(schema, loc[:-1]).get("properties", ())
         meant = did_you_mean(str(loc[-1]), known)
-        return InvalidRequest(field, f"{field} is no field of this request.{meant} Leave it out.")
+        return InvalidRequest(field, f"{name} is no field of this request.{meant} Leave it out.")
     if kind in ("string_too_long", "too_long") and isinstance(value, str):
         most = context["max_length"]
-        return InvalidRequest(field, f"{field} has {len(value)} characters: shorten it to {most} or fewer.")
+        return InvalidRequest(field, f"{name} has {len(value)} characters: shorten it to {most} or fewer.")
+    if kind == "too_long" and isinstance(value, list | tuple):
+        return InvalidRequest(field, f"{name} has {len(value)} entries: send {context['max_length']} or fewer.")
     if kind == "multiple_of" and isinstance(value, int):
         near = _nearest(value, round(context["multiple_of"]))
-        return InvalidRequest(field, f"{field} is {shown(value)}: send {wanted}, e.g. {near}.")
+        return InvalidRequest(field, f"{name} is {shown(value)}: send {wanted}, e.g. {near}.")
     if kind == "literal_error" and isinstance(value, str):
         wanted = f"{wanted}.{did_you_mean(value, wanted.removeprefix('one of ').split(', '))}".removesuffix(".")
     if wanted:
         end = "" if wanted.endswith("?") else "."
-        return InvalidRequest(field, f"{field} is {shown(value)}: send {wanted}{end}")
-    return InvalidRequest(field, f"{field} is {shown(value)}: {error['msg'][:1].lower()}{error['msg'][1:]}.")
+        return InvalidRequest(field, f"{name} is {shown(value)}: send {wanted}{end}")
+    return InvalidRequest(field, f"{name} is {shown(value)}: {error['msg'][:1].lower()}{error['msg'][1:]}.")
 
 
 def remedy(schema: Mapping[str, Any]) -> str:

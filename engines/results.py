@@ -122,6 +122,8 @@ class Segment(Result):
     start: float
     end: float
     words: tuple[Word, ...]
+    speaker: str | None = Field(default=None, exclude_if=lambda value: value is None)
+    """A letter, A for who speaks first; absent where nobody asked, and where it is too short to tell."""
 
 
 @dataclass(frozen=True, slots=True)

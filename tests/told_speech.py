@@ -9,7 +9,7 @@ from threading import Event
 from engines.events import OnEvent, Progress, SegmentHeard
 from engines.protocols import LiveSession
 from engines.requests import ListenRequest, TranscribeRequest
-from engines.results import SpeechModelInfo, Transcript
+from engines.results import SpeechModelInfo, Transcript, Unused
 
 
 @dataclass(slots=True)
@@ -25,8 +25,9 @@ class ToldSpeech:
     def load(self) -> None:
         """Nothing to load."""
 
-    def check(self, request: TranscribeRequest) -> None:
+    def check(self, request: TranscribeRequest | ListenRequest) -> tuple[Unused, ...]:
         """Takes every request."""
+        return ()
 
     def transcribe(self, request: TranscribeRequest, file: Path, on_event: OnEvent, cancel: Event) -> Transcript:
         for segment in self.transcript.segments[:3]:

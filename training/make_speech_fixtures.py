@@ -1,4 +1,4 @@
-"""Makes tests/data/speech: one spoken sentence in six formats, and a few other recordings.
+"""Makes tests/data/speech: one spoken sentence in six formats, and a few other recordings; and the page's example.
 
 `python -m training.make_speech_fixtures`, with espeak-ng installed (apt-get install espeak-ng). Everything spoken is in
 the demo model's vocabulary. sentences.json says what is said in each file.
@@ -24,6 +24,10 @@ from numpy.typing import NDArray
 from training.speech_demo.vocabulary import in_vocabulary
 
 FOLDER = Path(__file__).resolve().parents[1] / "tests" / "data" / "speech"
+EXAMPLE_FILE = Path(__file__).resolve().parents[1] / "app" / "ui" / "static" / "example.ogg"
+
+EXAMPLE = ("good morning and welcome to the carrot app", "please send a voice message to my friend")
+"""What is said in the recording that the page offers."""
 
 SENTENCE = "hello this is a test of the voice message"
 DIGITS = "zero one two three four five six seven eight nine"
@@ -41,7 +45,20 @@ LONGER = (
     "good evening how are you",
 )
 
+TURNS = (
+    "good morning today the weather is sunny",
+    "welcome to the carrot app please send a voice message to my friend",
+    "create a new post with a hero image",
+    "show me the photo of the day",
+    "what time is it now open the app and edit a comment",
+    "thanks for the message good evening how are you",
+)
+"""Said by two voices in turn."""
+
+VOICES = ("en-us", "en-us+f3")
+
 FORMATS = {
+    "turns.ogg": ("libopus", 48000, 24000),
     "sentence.mp3": ("libmp3lame", 44100, 64000),
     "sentence.m4a": ("aac", 44100, 64000),
     "sentence.ogg": ("libopus", 48000, 32000),
@@ -57,11 +74,11 @@ Samples = NDArray[np.int16]
 """Shape (n,), mono."""
 
 
-def speak(text: str) -> tuple[Samples, int]:
-    """A text in espeak-ng's en-us voice, and its sample rate, with 0.2 s of silence before and 0.4 s after."""
+def speak(text: str, voice: str = VOICES[0]) -> tuple[Samples, int]:
+    """A text in a voice of espeak-ng's, and its sample rate, with 0.2 s of silence before and 0.4 s after."""
     if not in_vocabulary(text):
         raise ValueError(f"{text!r} has a word that the demo model does not know: use words of training.speech_demo")
-    command = ["espeak-ng", "-v", "en-us", "-s", "150", "--stdout", text]
+    command = ["espeak-ng", "-v", voice, "-s", "150", "--stdout", text]
     data = subprocess.run(command, capture_output=True, check=True).stdout
     with wave.open(io.BytesIO(data)) as file:
         rate = file.getframerate()
@@ -97,7 +114,7 @@ def resampled(samples: Samples, rate: int, out_rate: int) -> Samples:
 
 def write_encoded(path: Path, samples: Samples, rate: int) -> None:
     """Stereo in the codec of FORMATS, in the container that the name says; an .mp4 gets a picture that brightens."""
-    codec, out_rate, bit_rate = FORMATS[path.name]
+    codec, out_rate, bit_rate = FORMATS[f"sentence{path.suffix}"]
     with av.open(str(path), "w") as container:
         video = add_video(container) if path.suffix == ".mp4" else None
         audio = cast(av.AudioStream, container.add_stream(codec, rate=out_rate, layout="stereo"))
@@ -135,16 +152,20 @@ def main() -> int:
         print("espeak-ng is not installed. Run: apt-get install espeak-ng", file=sys.stderr)
         return 2
     FOLDER.mkdir(parents=True, exist_ok=True)
-    spoken = {"sentence.wav": SENTENCE, **dict.fromkeys(FORMATS, SENTENCE)}
+    spoken = {"sentence.wav": SENTENCE, **dict.fromkeys(FORMATS, SENTENCE), "turns.ogg": " ".join(TURNS)}
     samples, rate = speak(SENTENCE)
     write_wav(FOLDER / "sentence.wav", resampled(samples, rate, 44100), 44100, channels=2)
-    for name in FORMATS:
+    for name in FORMATS.keys() - {"turns.ogg"}:
         write_encoded(FOLDER / name, samples, rate)
     digits, rate = speak(DIGITS)
     write_wav(FOLDER / "digits.wav", digits, rate)
     pause = np.zeros(round(PAUSE_SECONDS * rate), np.int16)
     longer = np.concatenate([piece for text in LONGER for piece in (speak(text)[0], pause)])
+    turns = [(speak(text, VOICES[number % len(VOICES)])[0], pause) for number, text in enumerate(TURNS)]
+    write_encoded(FOLDER / "turns.ogg", np.concatenate([piece for turn in turns for piece in turn]), rate)
     write_wav(FOLDER / "longer.wav", resampled(longer, rate, 16000), 16000)
+    said = np.concatenate([piece for text in EXAMPLE for piece in (speak(text)[0], pause)])
+    write_encoded(EXAMPLE_FILE, said, rate)
     write_wav(FOLDER / "silence.wav", np.zeros(2 * 16000, np.int16), 16000)
     noise = np.random.default_rng(1).normal(0, 100, 2 * 16000).round().astype(np.int16)
     write_wav(FOLDER / "noise.wav", noise, 16000)

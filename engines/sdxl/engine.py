@@ -10,13 +10,11 @@ from typing import TYPE_CHECKING
 
 from engines.errors import ModelMissing
 from engines.events import OnEvent, OnProgress, Progress, ignore
-from engines.limits import check_image
 from engines.requests import ImageRequest
 from engines.results import ImageModelInfo, ImageResult, Unused
+from engines.sdxl.check import check_request
 from engines.sdxl.info import read_info
-from engines.sdxl.photo import check_photo
 from engines.sdxl.plan import make_plan
-from engines.sdxl.syntax import read_prompt
 from engines.weights.names import is_hub_id
 
 if TYPE_CHECKING:
@@ -67,11 +65,7 @@ class SdxlEngine:
 
     def check(self, request: ImageRequest, photo: Path | None) -> tuple[Unused, ...]:
         """Raise InvalidRequest if this model cannot serve the request; else what it will not use."""
-        check_image(request, self._info)
-        if photo is not None:
-            check_photo(photo)
-        texts = {"prompt": request.prompt, "negative_prompt": request.negative_prompt}
-        return tuple(Unused(field, said) for field, text in texts.items() for said in read_prompt(text).warnings)
+        return check_request(request, photo, self._info)
 
     def generate(self, request: ImageRequest, photo: Path | None, on_event: OnEvent, cancel: Event) -> ImageResult:
         """Make the pictures; loads first if that has not been done. See the protocol for what it raises."""

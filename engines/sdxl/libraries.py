@@ -6,14 +6,16 @@ from copy import deepcopy
 from functools import cache
 from types import ModuleType
 
-from engines.imports import quick_imports
+from engines.imports import quick_imports, without
 
 
 def import_libraries() -> None:
     """Import what a load needs. To be called before anything else imports transformers or diffusers: already while
     their pipelines are imported, transformers advises, per class, to install torchvision, which nothing here needs.
+
+    Where onnxruntime is installed (for speech), diffusers would import it for pipelines that nobody here uses.
     """
-    with quick_imports("transformers.utils.import_utils", _read_models_once):
+    with without("onnxruntime"), quick_imports("transformers.utils.import_utils", _read_models_once):
         import transformers.utils.logging
 
         transformers.utils.logging.set_verbosity_error()

@@ -8,15 +8,26 @@ keeps all segments of a JPEG, and reads a whole WebP and sets its canvases up.
 from __future__ import annotations
 
 import io
-import os
 import re
 import struct
 import zlib
-from collections.abc import Iterator
 from typing import BinaryIO, NamedTuple
 
-MAX_PARTS = 50_000
-"""Chunks or segments of a file. 64 MB of pixels in parts of 4 kB are a third of this; more are made to keep us busy."""
+from engines.picture_parts import (
+    APP0,
+    APP1,
+    APP2,
+    APP14,
+    BARE_MARKERS,
+    COM,
+    EOI,
+    MAX_PARTS,
+    PNG_SIGNATURE,
+    SOS,
+    exactly,
+    jpeg_segments,
+    png_chunks,
+)
 
 MAX_SCANS = 100
 """Times that a JPEG may go over its pixels. Encoders make about 10; each takes 0.1 s of 64 megapixels and a hundred
@@ -26,22 +37,15 @@ MAX_PROFILE_BYTES = 2 * 2**20
 """Of a colour profile, unpacked. Those of screens and cameras have 0.5 to 50 kB, of the presses that people print on up
 to 1.8 MB (ISO Coated v2); what is larger is made to fill our memory."""
 
-PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
-
 PNG_CHUNKS = frozenset({b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"eXIf", b"IEND"})
 """What makes the picture, and which way is up. The rest is text, further frames, and colour profiles, which
 `read_profile` reads: a kilobyte of it unpacks to a megabyte."""
-
-SOS, EOI, APP0, APP1, APP2, APP14, COM = 0xDA, 0xD9, 0xE0, 0xE1, 0xE2, 0xEE, 0xFE
 
 PROFILE_SEGMENT = b"ICC_PROFILE\0"
 """How APP2 begins where it holds a colour profile; behind it the part's number, from 1, and how many there are."""
 
 SIZE_MARKERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 """JPEG's start of frame in all its kinds; the three left out are tables."""
-
-BARE_MARKERS = frozenset({0x00, 0x01, *range(0xD0, 0xD9)})
-"""JPEG's markers that have no length and no content."""
 
 MARKER_IN_SCAN = re.compile(rb"\xff[\x01-\xcf\xd9-\xfe]")
 
@@ -89,7 +93,7 @@ def read_profile(file: BinaryIO, kind: str) -> bytes | None:
 
 
 def _png_profile(file: BinaryIO) -> bytes | None:
-    for kind, length in _png_chunks(file):
+    for kind, length in png_chunks(file):
         if kind == b"IDAT":
             break
         if kind == b"iCCP" and length <= MAX_PROFILE_BYTES:
@@ -105,7 +109,7 @@ def _png_profile(file: BinaryIO) -> bytes | None:
 def _jpeg_profile(file: BinaryIO) -> bytes | None:
     parts: dict[int, bytes] = {}
     wanted, left = 0, MAX_PROFILE_BYTES
-    for marker, length in _jpeg_segments(file):
+    for marker, length in jpeg_segments(file):
         if marker == SOS:
             break
         start = len(PROFILE_SEGMENT) + 2
@@ -150,9 +154,9 @@ def _webp_size(head: bytes) -> tuple[int, int]:
 
 
 def _jpeg_size(file: BinaryIO) -> tuple[int, int]:
-    for marker, _ in _jpeg_segments(file):
+    for marker, _ in jpeg_segments(file):
         if marker in SIZE_MARKERS:
-            height, width = struct.unpack(">xHH", _exactly(file, 5))
+            height, width = struct.unpack(">xHH", exactly(file, 5))
             return width, height
         if marker == SOS:
             break
@@ -161,7 +165,7 @@ def _jpeg_size(file: BinaryIO) -> tuple[int, int]:
 
 def _keep_png(file: BinaryIO, kept: BinaryIO) -> None:
     kept.write(PNG_SIGNATURE)
-    for kind, length in _png_chunks(file):
+    for kind, length in png_chunks(file):
         if kind in PNG_CHUNKS:
             kept.write(struct.pack(">I4s", length, kind))
             _copy(file, kept, length + 4)
@@ -170,7 +174,7 @@ def _keep_png(file: BinaryIO, kept: BinaryIO) -> None:
 def _keep_jpeg(file: BinaryIO, kept: BinaryIO) -> None:
     kept.write(b"\xff\xd8")
     exif_left = 2  # Exif and XMP, both of which tell the orientation; further ones go on with what is not used.
-    for marker, length in _jpeg_segments(file):
+    for marker, length in jpeg_segments(file):
         if marker == SOS:
             kept.write(struct.pack(">BBH", 0xFF, SOS, length + 2))
             scans = file.read()
@@ -201,48 +205,8 @@ def _check_scans(data: bytes) -> None:
     raise ValueError(f"it goes over its pixels more than {MAX_SCANS} times")
 
 
-def _png_chunks(file: BinaryIO) -> Iterator[tuple[bytes, int]]:
-    """Kind and bytes of each chunk. The file stands at these bytes; it may be read on."""
-    file.seek(len(PNG_SIGNATURE))
-    for _ in range(MAX_PARTS):
-        head = file.read(8)
-        if len(head) < 8:
-            return
-        length, kind = struct.unpack(">I4s", head)
-        end = file.tell() + length + 4
-        yield kind, length
-        if kind == b"IEND":
-            return
-        file.seek(end)
-    raise ValueError(f"it has more than {MAX_PARTS} parts")
-
-
-def _jpeg_segments(file: BinaryIO) -> Iterator[tuple[int, int]]:
-    """Marker and bytes of each segment up to the first scan. The file stands at these bytes; it may be read on."""
-    file.seek(2)
-    for _ in range(MAX_PARTS):
-        if _exactly(file, 1) != b"\xff":
-            continue  # cameras leave a few bytes between segments, and decoders pass over them
-        marker = _exactly(file, 1)[0]
-        if marker == 0xFF:
-            file.seek(-1, os.SEEK_CUR)
-        elif marker not in BARE_MARKERS:
-            length = max(int.from_bytes(_exactly(file, 2)) - 2, 0)
-            end = file.tell() + length
-            yield marker, length
-            file.seek(end)
-    raise ValueError(f"it has more than {MAX_PARTS} parts before its pixels")
-
-
 def _copy(file: BinaryIO, kept: BinaryIO, count: int) -> None:
     """As many bytes as there are, a megabyte at a time: Python makes room for all that is asked for."""
     while count > 0 and (data := file.read(min(count, 2**20))):
         kept.write(data)
         count -= len(data)
-
-
-def _exactly(file: BinaryIO, count: int) -> bytes:
-    data = file.read(count)
-    if len(data) < count:
-        raise ValueError("it ends within its header")
-    return data

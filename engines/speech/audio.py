@@ -11,19 +11,35 @@ from __future__ import annotations
 import contextlib
 import itertools
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO, NoReturn
+from typing import IO, Any
 
 import av
 from av.audio.frame import AudioFrame
 from av.audio.stream import AudioStream
 from av.container import InputContainer
-from av.stream import Discard, Disposition, Stream
+from av.packet import Packet
+from av.stream import Discard, Stream
 
 from engines.errors import InvalidMedia
 from engines.speech import tracks
+from engines.speech.avi import AviTimes, Stamp
 from engines.speech.clock import Clock, Fault
-from engines.speech.joined import Part, Window, id3_length, mp3_tells_length, parts_of
+from engines.speech.container import (
+    MAX_CHANNELS,
+    MAX_RATE,
+    MIN_RATE,
+    NOT_MEDIA,
+    announced,
+    beginning,
+    header_fault,
+    open_container,
+    sound_tracks,
+    tells_its_length,
+)
+from engines.speech.joined import Part, Window, parts_of
+from engines.speech.length import seconds_of
 from engines.speech.mono import SAMPLE_RATE, Mono
 
 BLOCK_SECONDS = 0.2
@@ -39,13 +55,6 @@ MIN_SECONDS = 0.1
 WHOLE_SHARE = 0.9
 """Above this share of the announced length a file counts as whole: headers are rounded and encoders pad."""
 
-CERTAIN_LENGTHS = frozenset({"mov", "flac", "aiff", "au", "caf", "w64", "wv", "ape", "tta", "tak", "dsf", "asf"})
-"""ffmpeg's names of containers that store their sound's length. Of the others it is guessed from the bit rate, or it is
-the longest track's."""
-
-PROBE_OPTIONS = {"probesize": "20000000", "analyzeduration": "60000000"}
-"""Bytes and microseconds that are looked at for tracks: sound may begin long after the picture."""
-
 MAX_FAULTS = 3
 """Of a clock that is wrong all the time, so many notes are enough."""
 
@@ -57,25 +66,25 @@ _FAULT_NOTES = {
 
 MISSING = "Parts of the file are missing or damaged; this is the text of the rest."
 
-MIN_RATE, MAX_RATE = 4_000, 768_000
-"""Sample rates in Hz that recordings really have. A rate of 1 Hz would blow one second up to hours."""
-
 MIN_BYTES_PER_SECOND = 250.0
 """The leanest speech codecs need about 600 bytes a second; a header that claims less is lying about its length."""
 
-# The containers that people have. Playlists (hls, dash, concat) are left out because they make ffmpeg open other
-# addresses, pictures and subtitles because they hold no sound.
-CONTAINERS = (
-    "aac,ac3,aiff,amr,amrnb,amrwb,ape,asf,asf_o,au,avi,caf,dsf,dts,eac3,flac,flv,gsm,"
-    "loas,matroska,mov,mp3,mpeg,mpegts,mpc,mpc8,mxf,nut,ogg,rm,sox,tak,truehd,tta,voc,"
-    "w64,wav,wv"
-)
-"""ffmpeg's names, as its option takes them."""
+MAX_FAILURES = 2_000
+"""Packets in a row that cannot be decoded, about 40 seconds: nothing will come of the rest."""
 
-NOT_MEDIA = (
-    "This file cannot be read as sound or video: it is damaged, incomplete or of another kind than its name says. "
-    "Send for example WAV, MP3, M4A, Ogg, WebM or MP4."
-)
+LIMIT_SLACK = 1.0
+"""Seconds by which packets may add up to more than they decode to: encoders pad at both ends."""
+
+COUNTED = frozenset({"aac", "loas", "mp3", "ac3", "eac3", "dts", "truehd"})
+"""Streams of frames without times. ffmpeg counts them by the first one's rate, which is wrong once the rate changes."""
+
+
+@dataclass(frozen=True)
+class _Choice:
+    """The track that is heard, by its index, and what corrects the times of its packets."""
+
+    index: int
+    stamp: Stamp
 
 
 class AudioReader:
@@ -85,11 +94,11 @@ class AudioReader:
         self._file = file
         self._parts = parts
         self._first = first
-        self._size = parts[-1].end
-        self._announced = _announced(first, _sound_tracks(first)[0])
         self._samples = 0
         self._header_fault = ""
         self._notes: dict[str, None] = {}
+        self._choices: dict[int, _Choice] = {}
+        self._estimate = self._headers_word()
 
     @property
     def seconds(self) -> float:
@@ -98,11 +107,9 @@ class AudioReader:
 
     @property
     def estimate(self) -> float | None:
-        """The header's length in seconds, for a progress bar; None when the file is too small to hold that much."""
-        if self._announced is None or self._size / self._announced < MIN_BYTES_PER_SECOND:
-            return None
-        first = self._parts[0]
-        return self._announced * self._size / (first.end - first.start)
+        """About how many seconds there are, for a progress bar: the header's word where it may be true, and from the
+        first block on, the length of the packets where it may not. None when nothing tells."""
+        return self._estimate
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -113,9 +120,10 @@ class AudioReader:
         """Yield little-endian int16 samples, `BLOCK_BYTES` at a time and the rest at the end.
 
         Sample n is heard n / SAMPLE_RATE seconds after the file's beginning, the earliest of its picture and sound:
-        pauses and a late start are silence. Raises InvalidMedia for more than `max_seconds`, and at the end for a file
-        without usable sound.
+        pauses and a late start are silence. Raises InvalidMedia for more than `max_seconds`, before the first block
+        unless a header tells less than there is, and at the end for a file without usable sound.
         """
+        self._measure(max_seconds)
         pending = bytearray()
         for samples in self._all_parts(max_seconds):
             pending += samples
@@ -128,6 +136,33 @@ class AudioReader:
         self._check_usable()
         if pending:
             yield bytes(pending)
+
+    def _headers_word(self) -> float | None:
+        first, size = self._parts[0], self._parts[-1].end
+        told = announced(self._first, sound_tracks(self._first)[0])
+        # A header that has so little room behind it is lying.
+        if not told or size / told < MIN_BYTES_PER_SECOND:
+            return None
+        return told * size / (first.end - first.start)
+
+    def _measure(self, max_seconds: float) -> None:
+        """Refuse what is too long before hours of it are recognised. Packets are counted where the header may be wrong:
+        to count them always would keep the first words of a long file waiting."""
+        certain = tells_its_length(self._first, self._file, self._parts[0])
+        may_be_too_long = self._parts[-1].end / MIN_BYTES_PER_SECOND > max_seconds
+        if self._estimate and self._estimate <= max_seconds and (certain or not may_be_too_long):
+            return
+        counted = 0.0
+        for part in self._parts:
+            # A part that cannot be read is reported where it is decoded.
+            with contextlib.suppress(InvalidMedia), open_container(self._file, part) as container:
+                stream, choice = self._chosen(container, part)
+                if header_fault(stream):
+                    return
+                counted += seconds_of(container, stream, choice.stamp, max_seconds + LIMIT_SLACK - counted)
+            if counted > max_seconds + LIMIT_SLACK:
+                raise _too_long(max_seconds)
+        self._estimate = counted or None
 
     def _check_usable(self) -> None:
         if self._samples == 0:
@@ -147,7 +182,7 @@ class AudioReader:
         for part in self._parts[1:]:
             at = self.seconds
             try:
-                with _open_container(self._file, part) as container:
+                with open_container(self._file, part) as container:
                     yield from self._part(container, part, max_seconds)
             except InvalidMedia:
                 if self.seconds > max_seconds:
@@ -158,21 +193,13 @@ class AudioReader:
 
     def _part(self, container: InputContainer, part: Part, max_seconds: float) -> Iterator[bytes]:
         """The samples of one of the files that are joined; `self._samples` counts them."""
-        sound = _sound_tracks(container)
-        stream = sound[0]
-        if len(sound) > 1:
-            stream = sound[self._voice_track(part, sound)]
-            place = [track.index for track in container.streams.audio].index(stream.index)
-            self._say(f"The file has {len(sound)} sound tracks: number {place + 1} was heard.")
-        self._header_fault = self._header_fault or _header_fault(stream)
-        announced = _announced(container, stream)
-        origin, begin = _beginning(container), self.seconds
-        for other in container.streams:
-            if other is not stream:
-                other.discard = Discard.all
-        clock, mono = Clock(origin, begin, max_seconds), Mono()
+        stream, choice = self._chosen(container, part)
+        self._header_fault = self._header_fault or header_fault(stream)
+        told = announced(container, stream)
+        begin = self.seconds
+        clock, mono = Clock(beginning(container), begin, max_seconds), Mono()
         silence = 0.0
-        for frame, following in _with_next(self._frames(container, stream)):
+        for frame, following in _with_next(self._frames(container, stream, choice.stamp)):
             lead = clock.place(frame.time, frame.samples / frame.sample_rate, self.seconds, following)
             drop = 0
             if lead > 0:
@@ -183,18 +210,17 @@ class AudioReader:
                 drop = round(-lead * SAMPLE_RATE) * 2
             yield from self._counted(_without(mono.convert(frame), drop))
         yield from self._counted(mono.flush())
+        if self.seconds - begin < MIN_SECONDS and part.edited and container.format.name.startswith("mov"):
+            self._say("The file's list of edits leaves nothing of its sound: it was not followed.")
+            part = replace(part, edited=False)
+            with open_container(self._file, part) as whole:
+                yield from self._part(whole, part, max_seconds)
+            return
         self._report(clock, mono)
         heard = self.seconds - begin - silence
-        certain = self._length_is_certain(container, part)
-        if part.cut or (certain and announced and heard < announced * WHOLE_SHARE and announced - heard > 0.5):
+        short = told is not None and heard < told * WHOLE_SHARE and told - heard > 0.5
+        if part.cut or (short and tells_its_length(container, self._file, part)):
             self._say(MISSING)
-
-    def _length_is_certain(self, container: InputContainer, part: Part) -> bool:
-        if container.format.name != "mp3":
-            return container.format.name.split(",")[0] in CERTAIN_LENGTHS
-        window = Window(self._file, part)
-        window.seek(id3_length(window.read(10)))
-        return mp3_tells_length(window.read(64))
 
     def _report(self, clock: Clock, mono: Mono) -> None:
         for fault, at in clock.faults[:MAX_FAULTS]:
@@ -207,17 +233,35 @@ class AudioReader:
             self._samples += len(piece) // 2
             yield piece
 
+    def _chosen(self, container: InputContainer, part: Part) -> tuple[AudioStream, _Choice]:
+        """The track that is heard of an open part; the others are passed over."""
+        sound = sound_tracks(container)
+        choice = self._choices.get(part.start)
+        if choice is None:
+            stream = sound[0]
+            if len(sound) > 1:
+                stream = sound[self._voice_track(part, sound)]
+                place = [track.index for track in container.streams.audio].index(stream.index)
+                self._say(f"The file has {len(sound)} sound tracks: number {place + 1} was heard.")
+            avi = container.format.name == "avi"
+            stamp = AviTimes(Window(self._file, part), stream.index).stamp if avi else _as_they_are
+            choice = self._choices[part.start] = _Choice(stream.index, stamp)
+        for other in container.streams:
+            if other.index != choice.index:
+                other.discard = Discard.all
+        return next(stream for stream in sound if stream.index == choice.index), choice
+
     def _voice_track(self, part: Part, sound: list[AudioStream]) -> int:
         """The index of the track to hear, after listening into all of them."""
         places = {stream.index: place for place, stream in enumerate(sound)}
         found = [tracks.Syllables() for _ in sound]
         monos = [Mono() for _ in sound]
-        with _open_container(self._file, part) as container:
+        with open_container(self._file, part) as container:
             streams = [container.streams[index] for index in places]
             for other in container.streams:
                 if other.index not in places:
                     other.discard = Discard.all
-            for frame, index in _decoded(container, streams, lambda: None):
+            for frame, index in _decoded(container, streams, _as_they_are, lambda: None):
                 place = places[index]
                 for samples in monos[place].convert(frame):
                     found[place].add(samples)
@@ -225,34 +269,54 @@ class AudioReader:
                     break
         return tracks.chosen([each.count for each in found])
 
-    def _frames(self, container: InputContainer, stream: AudioStream) -> Iterator[AudioFrame]:
-        for frame, _ in _decoded(container, [stream], lambda: self._say(MISSING)):
+    def _frames(self, container: InputContainer, stream: AudioStream, stamp: Stamp) -> Iterator[AudioFrame]:
+        first, changed = 0, False
+        for frame, _ in _decoded(container, [stream], stamp, lambda: self._say(MISSING)):
+            first = first or frame.sample_rate
+            changed = changed or (frame.sample_rate != first and container.format.name in COUNTED)
+            if changed:
+                frame.pts = None
             yield frame
 
 
+def _as_they_are(_: Packet[Any]) -> None:
+    """Most packets' times need no correction."""
+
+
 def _decoded(
-    container: InputContainer, streams: list[Stream], on_damage: Callable[[], None]
+    container: InputContainer,
+    streams: list[Stream],
+    stamp: Stamp,
+    on_damage: Callable[[], None],
 ) -> Iterator[tuple[AudioFrame, int]]:
     """Frames and the index of their track, until the end whatever is wrong in between."""
-    packets = container.demux(streams)
-    while True:
+    packets, failures = container.demux(streams), 0
+    while failures < MAX_FAILURES:
         try:
             packet = next(packets, None)
-        except (av.FFmpegError, EOFError, OSError, ValueError):
+        except av.FFmpegError:
             # The container ends in the middle of something: what came before still counts.
             on_damage()
             return
         if packet is None:
             return
+        stamp(packet)
         try:
             frames = packet.decode()
-        except (av.FFmpegError, EOFError, OSError, ValueError):
+        except av.FFmpegError:
             # A damaged packet costs its own few milliseconds, as in any player.
             on_damage()
+            failures += 1
             continue
         for frame in frames:
-            if isinstance(frame, AudioFrame) and MIN_RATE <= frame.sample_rate <= MAX_RATE and frame.samples:
+            if isinstance(frame, AudioFrame) and _is_usable(frame):
+                failures = 0
                 yield frame, packet.stream_index
+
+
+def _is_usable(frame: AudioFrame) -> bool:
+    rate, channels = frame.sample_rate, frame.layout.nb_channels
+    return MIN_RATE <= rate <= MAX_RATE and 1 <= channels <= MAX_CHANNELS and frame.samples > 0
 
 
 def _with_next(frames: Iterator[AudioFrame]) -> Iterator[tuple[AudioFrame, float | None]]:
@@ -289,74 +353,8 @@ def open_audio(path: Path) -> Iterator[AudioReader]:
         if size == 0:
             raise InvalidMedia("file", "The file is empty (0 bytes): choose another one, or save the recording first.")
         parts = parts_of(file, size)
-        with _open_container(file, parts[0]) as container:
+        with open_container(file, parts[0]) as container:
             yield AudioReader(file, parts, container)
-
-
-def _open_container(file: IO[bytes], part: Part) -> InputContainer:
-    options = {"format_whitelist": CONTAINERS, "protocol_whitelist": "pipe", **PROBE_OPTIONS}
-    if part.open_ended:
-        options["ignore_length"] = "1"
-    try:
-        return av.open(
-            Window(file, part),
-            mode="r",
-            options=options,
-            metadata_errors="ignore",
-            io_open=_refuse_to_open,
-        )
-    except (av.FFmpegError, EOFError, OSError, ValueError) as error:
-        raise InvalidMedia("file", NOT_MEDIA) from error
-
-
-def _refuse_to_open(*_: object) -> NoReturn:
-    """Second lock on the door: a container that refers to other files or addresses gets none of them."""
-    raise PermissionError("media files may not refer to other files")
-
-
-def _sound_tracks(container: InputContainer) -> list[AudioStream]:
-    """The tracks that may be decoded, the one that a player would choose first."""
-    found = list(container.streams.audio)
-    if not found:
-        raise InvalidMedia("file", "The file has no sound track: choose a recording or a video with sound.")
-    known = [stream for stream in found if stream.codec_context is not None]
-    if not known:
-        raise InvalidMedia("file", "The file's sound is in a codec that is unknown here: save it as WAV, MP3 or M4A.")
-    best = container.streams.best("audio")
-    return sorted(known, key=lambda stream: best is not None and stream.index != best.index)
-
-
-def _header_fault(stream: AudioStream) -> str:
-    """Why a track without any sound may have none. A header alone is no reason to refuse it."""
-    context = stream.codec_context
-    if context.channels < 1:
-        return "The file's header announces 0 channels: it is damaged. Save the recording again."
-    if not MIN_RATE <= context.sample_rate <= MAX_RATE:
-        return (
-            f"The file's header announces a sample rate of {context.sample_rate} Hz; "
-            f"{MIN_RATE:,} to {MAX_RATE:,} Hz can be read. Save the recording again."
-        )
-    return ""
-
-
-def _beginning(container: InputContainer) -> float | None:
-    """A player's time 0 by the timestamps: the earliest of picture and sound; None where no track tells."""
-    starts = [
-        float(stream.start_time * stream.time_base)
-        for stream in container.streams
-        if stream.type in ("audio", "video")
-        and stream.start_time is not None
-        and stream.time_base is not None
-        and not stream.disposition & Disposition.attached_pic
-    ]
-    return min(starts, default=None)
-
-
-def _announced(container: InputContainer, stream: AudioStream) -> float | None:
-    """The container's idea of the sound's length, seconds; None when it has none."""
-    if stream.duration and stream.time_base:
-        return float(stream.duration * stream.time_base)
-    return container.duration / av.time_base if container.duration else None
 
 
 def _joined_at(seconds: float) -> str:

@@ -16,8 +16,8 @@ from engines.events import OnEvent
 from engines.languages import primary
 from engines.protocols import LiveSession, SpeechEngine
 from engines.requests import ListenRequest, TranscribeRequest
-from engines.results import Heard, SpeechModelInfo, Transcript
-from engines.speech.model import UNKNOWN_LANGUAGE, check_model_folder, read_model_info
+from engines.results import Heard, SpeechModelInfo, Transcript, Unused
+from engines.speech.model import UNKNOWN_LANGUAGE, check_usable, read_model_info
 
 POLL_SECONDS = 0.05
 """How often a waiting caller looks at its cancel event."""
@@ -76,30 +76,46 @@ class LanguageEngine:
         self._calls = 0
         self._closed = False
         self._default = default.resolve()
-        check_model_folder(self._default)
+        check_usable(self._default)
         self._infos = {self._default: read_model_info(self._default)}
         self._look()
 
     @property
     def info(self) -> SpeechModelInfo:
         """Of the default model, with those of other folders that are there."""
-        infos = self._infos
-        return replace(
-            infos[self._default], others=tuple(info for folder, info in infos.items() if folder != self._default)
-        )
+        default, infos = self._default, self._infos  # in this order: see `adopt`
+        return replace(infos[default], others=tuple(info for folder, info in infos.items() if folder != default))
 
     def load(self) -> None:
         """Load the default model; the others follow on demand."""
         with self._lease(self._default, Event()) as engine:
             engine.load()
 
-    def check(self, request: TranscribeRequest) -> None:
+    def adopt(self, folder: Path) -> None:
+        """A model that has arrived: one of the demo model's language takes its place, any other serves its language.
+
+        Loads it first, so that no request waits for it. Raises ModelMissing, ModelInvalid, and as loading does.
+        """
+        folder = folder.resolve()
+        check_usable(folder)
+        info, old = read_model_info(folder), self._infos[self._default]
+        if not old.demo or primary(info.language) != primary(old.language):
+            self._look()
+            return
+        with self._lease(folder, Event()) as engine:
+            engine.load()
+        # Before the default, so that whoever reads the default first finds it among them.
+        self._infos = {folder: info, **self._infos}
+        self._default = folder
+        self._look()
+
+    def check(self, request: TranscribeRequest | ListenRequest) -> tuple[Unused, ...]:
         folder = self._folder_for(request.language)
         with self._changed:
             loaded = self._loaded.get(folder)
         # A new one loads nothing before it works, and takes no other's place for a question.
         with contextlib.nullcontext(loaded.engine) if loaded else contextlib.closing(self._make(folder)) as engine:
-            engine.check(request)
+            return engine.check(request)
 
     def transcribe(self, request: TranscribeRequest, file: Path, on_event: OnEvent, cancel: Event) -> Transcript:
         with self.engine_for(request.language, cancel) as engine:
@@ -146,17 +162,17 @@ class LanguageEngine:
     def _find(self, language: str | None) -> Path | None:
         """The default model if it fits; else that of the very region, else any of the language, else one that does not
         say which language it understands."""
+        default, infos = self._default, self._infos  # in this order: see `adopt`
         if not language:
-            return self._default
-        infos = self._infos
+            return default
         exact = [
             folder for folder, info in infos.items() if info.language.lower() == language.lower().replace("_", "-")
         ]
         same = [folder for folder, info in infos.items() if primary(info.language) == primary(language)]
-        if self._default in exact or (not exact and self._default in same):
-            return self._default
-        unknown = infos[self._default].language == UNKNOWN_LANGUAGE
-        return next(iter((*exact, *same)), self._default if unknown else None)
+        if default in exact or (not exact and default in same):
+            return default
+        unknown = infos[default].language == UNKNOWN_LANGUAGE
+        return next(iter((*exact, *same)), default if unknown else None)
 
     def _look(self) -> None:
         """See which models there are: of two of a language, the larger comes first, because it hears better."""
@@ -166,7 +182,7 @@ class LanguageEngine:
                 continue
             # What is no complete model is told by `launch.py models list` and `doctor`.
             with contextlib.suppress(ModelMissing, ModelInvalid, OSError):
-                check_model_folder(folder)
+                check_usable(folder)
                 info = read_model_info(folder)
                 if info.language != UNKNOWN_LANGUAGE:
                     found[folder.resolve()] = (info, _size(folder))

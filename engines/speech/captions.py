@@ -9,7 +9,7 @@ conjunctions and prepositions, never after an article, the lower line the longer
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from engines.results import Transcript, Word
@@ -56,35 +56,50 @@ class Cue:
     lines: tuple[str, ...]
     start: float
     end: float
+    speaker: str | None = None
 
 
 def cues(transcript: Transcript) -> tuple[Cue, ...]:
     """A transcript as cues: in order, without overlap, each word in exactly one."""
-    words = [word for segment in transcript.segments for word in words_of(segment)]
+    words: list[Word] = []
+    speakers: list[str | None] = []
+    for segment in transcript.segments:
+        words += words_of(segment)
+        # Who is too short to be told is taken for whoever spoke before.
+        speaker = segment.speaker or (speakers[-1] if speakers else None)
+        speakers += [speaker] * (len(words) - len(speakers))
     if not words:
         return ()
     language = transcript.language.partition("-")[0].lower()
     layout = _Layout(
         words,
+        speakers,
         frozenset(CONJUNCTIONS.get(language, "").split()),
         frozenset(BINDERS.get(language, "").split()),
     )
-    return tuple(_timed([(layout.lines(first, last), words[first:last]) for first, last in layout.cuts()]))
+    cuts = layout.cuts()
+    timed = _timed([(layout.lines(first, last), words[first:last]) for first, last in cuts])
+    return tuple(replace(cue, speaker=speakers[first]) for cue, (first, _) in zip(timed, cuts, strict=True))
 
 
 def to_srt(transcript: Transcript) -> str:
-    """SubRip. Empty for a transcript without speech."""
-    blocks = (
-        f"{number}\n{_time(cue.start, ',')} --> {_time(cue.end, ',')}\n" + "\n".join(cue.lines) + "\n"
-        for number, cue in enumerate(cues(transcript), start=1)
-    )
+    """SubRip. Empty for a transcript without speech. Who is known to speak is named where they begin."""
+    blocks = []
+    before = None
+    for number, cue in enumerate(cues(transcript), start=1):
+        named = f"{cue.speaker}: " if cue.speaker not in (None, before) else ""
+        before = cue.speaker
+        times = f"{_time(cue.start, ',')} --> {_time(cue.end, ',')}"
+        blocks.append(f"{number}\n{times}\n{named}" + "\n".join(cue.lines) + "\n")
     return "\n".join(blocks)
 
 
 def to_vtt(transcript: Transcript) -> str:
-    """WebVTT. Only the header for a transcript without speech."""
+    """WebVTT. Only the header for a transcript without speech. Who is known to speak is a voice span."""
     blocks = (
-        f"{_time(cue.start, '.')} --> {_time(cue.end, '.')}\n" + "\n".join(map(_escape, cue.lines)) + "\n"
+        f"{_time(cue.start, '.')} --> {_time(cue.end, '.')}\n{f'<v {cue.speaker}>' if cue.speaker else ''}"
+        + "\n".join(map(_escape, cue.lines))
+        + "\n"
         for cue in cues(transcript)
     )
     return "\n".join(["WEBVTT\n", *blocks])
@@ -105,7 +120,14 @@ class _Layout:
     Costs are in cues: what costs one is as bad as one cue more.
     """
 
-    def __init__(self, words: Sequence[Word], conjunctions: frozenset[str], binders: frozenset[str]) -> None:
+    def __init__(
+        self,
+        words: Sequence[Word],
+        speakers: Sequence[str | None],
+        conjunctions: frozenset[str],
+        binders: frozenset[str],
+    ) -> None:
+        self._speakers = speakers
         self._texts = [word.word for word in words]
         self._starts = [word.start for word in words]
         self._ends = [word.end for word in words]
@@ -144,6 +166,7 @@ class _Layout:
             chars += length
             if last > first and (
                 lines > LINES
+                or self._speakers[last] != self._speakers[first]
                 or self._ends[last] - start > MAX_SECONDS
                 or self._starts[last] - self._ends[last - 1] >= PAUSE_SECONDS
             ):

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import email.utils
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
 
@@ -21,6 +22,8 @@ from engines.results import Segment, SpeechModelInfo, Transcript, Word
 WHERE = "cloud-run"
 
 RETRIED_STATUSES = frozenset({429, 500, 502, 503, 504})
+BUSY_STATUSES = frozenset({429, 503})
+"""With a Retry-After: it works, and has enough to do. Without, nobody can tell it from one that is away."""
 REFUSED_STATUSES = frozenset({400, 415, 422})
 """The service looked at this request and found it wrong: no other machine would find it right."""
 
@@ -30,10 +33,13 @@ MAX_MESSAGE_CHARS = 500
 class CallFailed(Exception):
     """A call that gave no transcript for a reason that is not the request's own. `reason` is fit for a user."""
 
-    def __init__(self, reason: str, *, retry: bool = False, retry_after: float | None = None) -> None:
+    def __init__(
+        self, reason: str, *, retry: bool = False, retry_after: float | None = None, busy: bool = False
+    ) -> None:
         super().__init__(reason)
         self.reason = reason
         self.retry = retry
+        self.busy = busy
         self.retry_after = retry_after
         """Seconds that the service asks to wait; None when it did not say."""
 
@@ -43,8 +49,10 @@ async def call_service(
     request: TranscribeRequest,
     file: IO[bytes],
     now: Callable[[], float],
+    on_unused: Callable[[str], None] = lambda _: None,
 ) -> Transcript:
-    """Send one file, from its beginning, and read its transcript.
+    """Send one file, from its beginning, and read its transcript. `on_unused`: told of what of the request the service
+    did not use, in a sentence.
 
     Raises CallFailed, and InvalidMedia or InvalidRequest when the service refused the file or a field.
     """
@@ -55,6 +63,8 @@ async def call_service(
     }
     if request.language:
         fields["language"] = request.language
+    if request.vocabulary:
+        fields["vocabulary"] = list(request.vocabulary)
     name = request.filename or "audio"
     try:
         response = await client.post(
@@ -70,7 +80,10 @@ async def call_service(
     except httpx.TransportError as error:
         raise CallFailed("could not be reached, or closed the connection", retry=True) from error
     if response.is_success:
-        return _transcript(_json(response))
+        answer = _json(response)
+        for sentence in _unused(answer):
+            on_unused(sentence)
+        return _transcript(answer)
     raise _failure(response, now())
 
 
@@ -78,16 +91,26 @@ async def read_service_info(client: httpx.AsyncClient) -> SpeechModelInfo | None
     """What the service's health page says about its model; None when it says nothing usable."""
     try:
         response = await client.get("/health", timeout=3.0)
-        model = response.json()["model"]
-        return SpeechModelInfo(
-            name=str(model["name"]),
-            label=str(model["label"]),
-            demo=bool(model["demo"]),
-            language=str(model["language"]),
-            where=WHERE,
-        )
+        about = response.json()
+        model = _model(about["model"])
+        # That one comes first in the list, which older services do not have.
+        others = tuple(map(_model, about.get("speech_models", ())))[1:]
+        return replace(model, others=others)
     except (httpx.HTTPError, CallFailed, ValueError, KeyError, TypeError):
         return None
+
+
+def _model(about: dict[str, Any]) -> SpeechModelInfo:
+    name, label, language = (str(about[name]) for name in ("name", "label", "language"))
+    return SpeechModelInfo(name, label, bool(about["demo"]), language, WHERE)
+
+
+def _unused(answer: dict[str, Any]) -> Iterator[str]:
+    """What the service says of fields that only our own requests have."""
+    warnings = answer.get("warnings")
+    for warning in warnings if isinstance(warnings, list) else ():
+        if isinstance(warning, dict) and warning.get("field") == "vocabulary":
+            yield f"The transcription service: {str(warning.get('message', ''))[:MAX_MESSAGE_CHARS]}"
 
 
 class CountingFile(io.FileIO):
@@ -108,7 +131,9 @@ def _failure(response: httpx.Response, now: float) -> Exception:
     if status in REFUSED_STATUSES:
         return _refusal(response)
     if status in RETRIED_STATUSES:
-        return CallFailed(f"answered {status}", retry=True, retry_after=_retry_after(response, now))
+        asked = _retry_after(response, now)
+        busy = status in BUSY_STATUSES and asked is not None
+        return CallFailed("is busy" if busy else f"answered {status}", retry=True, retry_after=asked, busy=busy)
     if status == 413:
         return CallFailed("does not take files of this size")
     if status in (401, 403):

@@ -17,6 +17,7 @@ from typing import Protocol, TypeVar, runtime_checkable
 
 from engines.errors import InvalidMedia
 from engines.events import OnEvent, Progress, SegmentHeard
+from engines.requests import TranscribeRequest
 from engines.results import Segment, Transcript
 from engines.speech.cloud_client import WHERE, CallFailed
 from engines.speech.long_file import Cut, Reading, Recogniser, Words
@@ -37,7 +38,7 @@ class PieceEngine(Protocol):
     def read(self, file: Path, ahead: int) -> Reading:
         """Cut the file."""
 
-    def recogniser(self) -> AbstractContextManager[Recogniser]:
+    def recogniser(self, request: TranscribeRequest) -> AbstractContextManager[Recogniser]:
         """For pieces of one file."""
 
     def segment(self, words: Words, begins: float) -> Segment | None:
@@ -52,6 +53,7 @@ class Sending:
     """One file on its way. `first`: read already. Told of on the caller's thread, in the order of the file."""
 
     local: PieceEngine
+    request: TranscribeRequest
     reading: Reading
     cuts: Iterator[Cut]
     first: list[Cut]
@@ -121,7 +123,7 @@ class Sending:
             elif message["event"] == "segment":
                 heard.append(message["words"])  # type: ignore[arg-type]
 
-        with self.local.recogniser() as recogniser:
+        with self.local.recogniser(self.request) as recogniser:
             recogniser.recognise(cut, on_message, self.stop)
         self._here += 1
         return [segment for words in heard if (segment := self.local.segment(words, cut.begins))]

@@ -12,22 +12,22 @@ import itertools
 import random
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Event
 from typing import IO, Any, TypeVar
 
 import httpx
 
-from engines.errors import Cancelled, InvalidMedia, InvalidRequest, ModelInvalid, ServiceUnavailable
+from engines.errors import Cancelled, InvalidMedia, InvalidRequest, ModelInvalid, ModelMissing, ServiceUnavailable
 from engines.events import OnEvent, Progress, SegmentHeard
 from engines.protocols import LiveSession, SpeechEngine
 from engines.requests import ListenRequest, TranscribeRequest
-from engines.results import SpeechModelInfo, Transcript
+from engines.results import SpeechModelInfo, Transcript, Unused
 from engines.speech.by_language import LanguageEngine
 from engines.speech.cloud_client import WHERE, CallFailed, CountingFile, call_service, read_service_info
 from engines.speech.cloud_pieces import PieceEngine, Sending
-from engines.speech.model import check_language
+from engines.speech.model import check_language, understands
 
 POLL_SECONDS = 0.05
 """How often a running call looks at its cancel event."""
@@ -49,8 +49,11 @@ class CallOptions:
     max_retries: int = 2
     backoff: float = 0.5
     """Wait before the first retry; doubles with each, and is drawn between half and all of that."""
-    max_wait: float = 10.0
+    max_wait: float = 30.0
     """Longest wait before a retry, also when the service asks for more."""
+    busy_seconds: float = 120.0
+    """How long to come back to a service that says it is busy. These tries are not counted among the retries: of the
+    pieces of one file, which all come at once, an instance refuses what it has no room for until others are done."""
     max_upload_bytes: int = 32 * 1024 * 1024 - 64 * 1024
     """A larger file that cannot be cut goes to the local engine: Cloud Run takes 32 MiB a request, form included."""
     at_once: int = 10
@@ -86,8 +89,11 @@ class CloudRunEngine:
 
     @property
     def info(self) -> SpeechModelInfo:
-        if self._service_info:
-            return self._service_info
+        here = self._fallback.info if self._fallback else None
+        if service := self._service_info:
+            # What only this machine has is told too: requests for it are done here.
+            more = tuple(one for one in (here, *here.others) if not understands(service, one.language)) if here else ()
+            return replace(service, others=service.others + tuple(replace(one, others=()) for one in more))
         language = self._fallback.info.language if self._fallback else "und"
         return SpeechModelInfo("cloud-run", f"Transcription service at {self._base_url}", False, language, WHERE)
 
@@ -97,34 +103,75 @@ class CloudRunEngine:
             self._fallback.load()
         self._service_info = asyncio.run(self._ask_for_info())
 
-    def check(self, request: TranscribeRequest) -> None:
+    def check(self, request: TranscribeRequest | ListenRequest) -> tuple[Unused, ...]:
+        if isinstance(request, ListenRequest):
+            return self._listener().check(request)
+        if self._why_here(request):
+            assert self._fallback is not None
+            return self._fallback.check(request)
         if self._service_info:
-            check_language(request.language, self._service_info)
+            check_language(request.language, self.info)
+        # Which words of a vocabulary its model knows the service tells with its answer.
+        return ()
 
     def transcribe(self, request: TranscribeRequest, file: Path, on_event: OnEvent, cancel: Event) -> Transcript:
         self.check(request)
-        with self._cutter(request, cancel) as cutter:
-            if cutter and (pieces := self._by_pieces(cutter, request, file, on_event, cancel)):
-                return pieces
+        if why := self._why_here(request):
+            return self._here(why, request, file, on_event, cancel)
+        unused: dict[str, None] = {}
         try:
-            transcript = asyncio.run(_until_cancelled(self._call(request, file, on_event), cancel))
+            transcript = self._by_service(request, file, on_event, cancel, unused)
         except CallFailed as error:
-            reason = error.reason
-        else:
-            for segment in transcript.segments:
-                on_event(SegmentHeard(segment))
-            return transcript
-        if self._fallback is None:
-            raise ServiceUnavailable(f"The transcription service {reason}: try again in a minute.")
+            if self._fallback is None:
+                message = f"The transcription service {error.reason}: try again in a minute."
+                raise ServiceUnavailable(message) from error
+            return self._here(f"The transcription service {error.reason}", request, file, on_event, cancel)
+        except InvalidRequest as error:
+            # A service that was away when it was asked for its languages.
+            if error.field != "language" or self._fallback is None:
+                raise
+            if not understands(self._fallback.info, request.language):
+                raise
+            return self._here(_no_model(request.language), request, file, on_event, cancel)
+        return transcript.model_copy(update={"note": " ".join(filter(None, (*unused, transcript.note)))})
+
+    def _by_service(
+        self, request: TranscribeRequest, file: Path, on_event: OnEvent, cancel: Event, unused: dict[str, None]
+    ) -> Transcript:
+        """Raises CallFailed, InvalidRequest."""
+        with self._cutter(request, cancel) as cutter:
+            if cutter and (pieces := self._by_pieces(cutter, request, file, on_event, cancel, unused)):
+                return pieces
+        transcript = asyncio.run(_until_cancelled(self._call(request, file, on_event, unused), cancel))
+        for segment in transcript.segments:
+            on_event(SegmentHeard(segment))
+        return transcript
+
+    def _why_here(self, request: TranscribeRequest) -> str:
+        """Why the service is not asked, as the beginning of a sentence; empty where it is. Raises ModelMissing."""
+        if request.speakers:
+            if self._fallback is None:
+                raise ModelMissing("Speakers can be told apart by a speech model on this machine only: there is none.")
+            return "Speakers are told apart on this machine"
+        service, here = self._service_info, self._fallback
+        if service and here and not understands(service, request.language):
+            return _no_model(request.language) if understands(here.info, request.language) else ""
+        return ""
+
+    def _here(self, why: str, request: TranscribeRequest, file: Path, on_event: OnEvent, cancel: Event) -> Transcript:
+        assert self._fallback is not None
         transcript = self._fallback.transcribe(request, file, on_event, cancel)
-        note = f"The transcription service {reason}, so this was transcribed by the local engine."
+        note = f"{why}, so this was transcribed by the local engine."
         return transcript.model_copy(update={"note": f"{note} {transcript.note}".strip()})
 
     def listen(self, request: ListenRequest, cancel: Event) -> LiveSession:
         """By the local engine: a live session would hold an instance of the service for as long as somebody speaks."""
+        return self._listener().listen(request, cancel)
+
+    def _listener(self) -> SpeechEngine:
         if self._fallback is None:
             raise ServiceUnavailable("Live sessions need a speech model on this machine, and there is none.")
-        return self._fallback.listen(request, cancel)
+        return self._fallback
 
     def close(self) -> None:
         if self._fallback:
@@ -143,7 +190,13 @@ class CloudRunEngine:
             yield engine if isinstance(engine, PieceEngine) else None
 
     def _by_pieces(
-        self, local: PieceEngine, request: TranscribeRequest, file: Path, on_event: OnEvent, cancel: Event
+        self,
+        local: PieceEngine,
+        request: TranscribeRequest,
+        file: Path,
+        on_event: OnEvent,
+        cancel: Event,
+        unused: dict[str, None],
     ) -> Transcript | None:
         """None for a file of one piece, which may as well go as it is."""
         _size(file)
@@ -152,7 +205,7 @@ class CloudRunEngine:
 
         async def send(sound: bytes) -> Transcript:
             piece = request.model_copy(update={"filename": "piece.flac"})
-            return await self._with_retries(piece, lambda: io.BytesIO(sound))
+            return await self._with_retries(piece, lambda: io.BytesIO(sound), unused)
 
         with contextlib.closing(reading.cuts(cancel)) as cuts:
             try:
@@ -164,14 +217,16 @@ class CloudRunEngine:
                 for cut in first:
                     cut.close()
                 return None
-            sending = Sending(local, reading, cuts, first, send, self._options.at_once, on_event, stop)
+            sending = Sending(local, request, reading, cuts, first, send, self._options.at_once, on_event, stop)
             try:
                 return asyncio.run(_until_cancelled(sending.run(), cancel))
             finally:
                 for cut in first:
                     cut.close()
 
-    async def _call(self, request: TranscribeRequest, file: Path, on_event: OnEvent) -> Transcript:
+    async def _call(
+        self, request: TranscribeRequest, file: Path, on_event: OnEvent, unused: dict[str, None]
+    ) -> Transcript:
         size = _size(file)
         if size > self._options.max_upload_bytes:
             raise CallFailed("does not take files of this size")
@@ -179,19 +234,26 @@ class CloudRunEngine:
         def on_sent(sent: int) -> None:
             on_event(Progress("upload", sent, size, UPLOAD_SHARE * sent / size))
 
-        return await self._with_retries(request, lambda: CountingFile(file, on_sent))
+        return await self._with_retries(request, lambda: CountingFile(file, on_sent), unused)
 
-    async def _with_retries(self, request: TranscribeRequest, open_file: Callable[[], IO[bytes]]) -> Transcript:
+    async def _with_retries(
+        self, request: TranscribeRequest, open_file: Callable[[], IO[bytes]], unused: dict[str, None]
+    ) -> Transcript:
+        failures, waited = 0, 0.0
         async with self._client() as client:
-            for attempt in range(self._options.max_retries + 1):
+            while True:
                 try:
                     with open_file() as content:
-                        return await call_service(client, request, content, self._now)
+                        return await call_service(client, request, content, self._now, unused.setdefault)
                 except CallFailed as error:
-                    if not error.retry or attempt == self._options.max_retries:
+                    wait = self._wait(failures, error.retry_after)
+                    if error.busy:
+                        waited += wait
+                    else:
+                        failures += 1
+                    if not error.retry or failures > self._options.max_retries or waited > self._options.busy_seconds:
                         raise
-                    await self._sleep(self._wait(attempt, error.retry_after))
-        raise AssertionError("the last attempt returns or raises")
+                    await self._sleep(wait)
 
     def _wait(self, attempt: int, asked: float | None) -> float:
         """Seconds before the next try. The random part keeps many callers from coming back at the same moment."""
@@ -216,6 +278,10 @@ class CloudRunEngine:
                 pool=options.connect_timeout,
             ),
         )
+
+
+def _no_model(language: str | None) -> str:
+    return f"The transcription service has no model for {language!r}"
 
 
 async def _until_cancelled(work: Coroutine[Any, Any, T], cancel: Event) -> T:

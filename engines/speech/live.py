@@ -14,20 +14,21 @@ from engines.speech.process import Models, TaskLost
 from engines.speech.recording import BYTES_PER_SAMPLE
 from engines.speech.segments import read_segment
 from engines.speech.stream import Resampler
-from engines.speech.wire import Message
+from engines.wire import Message
 
 
-class VoskSession:
+class ModelSession:
     """A LiveSession in a child of its own, beside all files."""
 
-    def __init__(self, models: Models, sample_rate: int, cancel: Event) -> None:
-        """Raises Cancelled, ModelInvalid, ServiceUnavailable."""
+    def __init__(self, models: Models, sample_rate: int, how: Message, cancel: Event) -> None:
+        """`how`: what the child is told, as its worker describes it. Raises Cancelled, ModelInvalid,
+        ServiceUnavailable."""
         self._models = models
         self._cancel = cancel
         self._resampler = Resampler(sample_rate)
         self._bytes = 0
         self._open = ExitStack()
-        self._task = self._open.enter_context(models.get(cancel).begin(kind="live"))
+        self._task = self._open.enter_context(models.get(cancel).begin(kind="live", **how))
 
     def accept(self, sound: bytes) -> Heard:
         resampled = self._resampler.resampled(sound)

@@ -12,7 +12,7 @@ import queue
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Generator, Iterator
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from functools import partial
 from pathlib import Path
 from threading import Event
@@ -21,14 +21,17 @@ from typing import Any, Self
 
 from engines.errors import Cancelled, EngineCrashed, InvalidMedia
 from engines.speech.cores import POLL_SECONDS, Cores, Share
-from engines.speech.pieces import SAMPLE_RATE
+from engines.speech.pieces import SAMPLE_RATE, USUAL, Lengths
 from engines.speech.process import Models, Task, TaskLost
-from engines.speech.wire import FILE_MARK, Message
+from engines.wire import FILE_MARK, Message
 
 AHEAD = 1
 """Pieces that are read before a core is free for them, beside one for each core."""
 
 Words = list[dict[str, Any]]
+
+OnUtterance = Callable[[float, Message], None]
+"""Called with where its piece begins, seconds, and the worker's "segment"."""
 
 
 @dataclass(slots=True)
@@ -56,10 +59,16 @@ class Cut:
 class Reading:
     """A file that is read and cut into pieces by a child of its own."""
 
-    def __init__(self, models: Models, path: Path, max_seconds: float, ahead: int) -> None:
+    def __init__(self, models: Models, path: Path, max_seconds: float, ahead: int, lengths: Lengths = USUAL) -> None:
         """`ahead`: pieces that are read before one is given back by `done_with_one`."""
         self._models = models
-        self._task: dict[str, Any] = {"kind": "read", "path": str(path), "max_seconds": max_seconds, "ahead": ahead}
+        self._task: dict[str, Any] = {
+            "kind": "read",
+            "path": str(path),
+            "max_seconds": max_seconds,
+            "ahead": ahead,
+            "lengths": astuple(lengths),
+        }
         self._allowed = ahead
         self._lock = threading.Lock()
         self._child: Task | None = None
@@ -116,10 +125,12 @@ class Reading:
 class Recogniser:
     """A child that recognises piece after piece, replaced when it dies; it takes a core for each. For one thread."""
 
-    def __init__(self, models: Models, cores: Cores, share: Share) -> None:
+    def __init__(self, models: Models, cores: Cores, share: Share, how: Message) -> None:
+        """`how`: what the recogniser is told at its start, as its worker.py describes it."""
         self._models = models
         self._cores = cores
         self._share = share
+        self._how = how
         self._child: tuple[contextlib.ExitStack, Task] | None = None
 
     def __enter__(self) -> Self:
@@ -152,7 +163,7 @@ class Recogniser:
     def _attempt(self, cut: Cut, on_message: Callable[[Message], None], cancel: Event) -> None:
         if self._child is None:
             opened = contextlib.ExitStack()
-            self._child = (opened, opened.enter_context(self._models.get(cancel).begin(kind="recognise")))
+            self._child = (opened, opened.enter_context(self._models.get(cancel).begin(kind="recognise", **self._how)))
         _, child = self._child
         child.send({}, cut.file)
         for message in child.messages(cancel):
@@ -168,12 +179,12 @@ class Recogniser:
 class InOrder:
     """Puts what the pieces tell into the order of the file, each as soon as all before it are known."""
 
-    def __init__(self, on_words: Callable[[float, Words], None]) -> None:
-        self._on_words = on_words
+    def __init__(self, on_utterance: OnUtterance) -> None:
+        self._on_utterance = on_utterance
         self._head = 0
         self._told = 0
         self._begins: dict[int, float] = {}
-        self._known: defaultdict[int, list[Words]] = defaultdict(list)
+        self._known: defaultdict[int, list[Message]] = defaultdict(list)
         self._done: set[int] = set()
         self._seconds: defaultdict[int, float] = defaultdict(float)
 
@@ -188,7 +199,7 @@ class InOrder:
             case "progress":
                 self._seconds[cut.number] = message["seconds"]
             case "segment":
-                self._known[cut.number].append(message["words"])
+                self._known[cut.number].append(message)
             case "again":
                 # The same sound gives the same words: what was told of it already stays told.
                 self._known[cut.number].clear()
@@ -200,9 +211,9 @@ class InOrder:
     def _tell(self) -> None:
         while True:
             known = self._known[self._head]
-            for words in known[self._told :]:
+            for utterance in known[self._told :]:
                 self._told += 1
-                self._on_words(self._begins[self._head], words)
+                self._on_utterance(self._begins[self._head], utterance)
             if self._head not in self._done:
                 return
             del self._known[self._head], self._begins[self._head]
@@ -213,14 +224,15 @@ def transcribe(
     models: Models,
     cores: Cores,
     reading: Reading,
-    on_words: Callable[[float, Words], None],
+    how: Message,
+    on_utterance: OnUtterance,
     on_progress: Callable[[float], None],
     cancel: Event,
 ) -> None:
     """Recognise a whole file on as many cores as there are pieces and turns.
 
-    `on_words`: one utterance and where its piece begins, seconds; `on_progress`: seconds of sound done; both on the
-    caller's thread. Raises InvalidMedia, Cancelled, EngineCrashed, ModelInvalid, ServiceUnavailable.
+    `how`: see Recogniser. `on_progress`: seconds of sound done. Both callbacks on the caller's
+    thread. Raises InvalidMedia, Cancelled, EngineCrashed, ModelInvalid, ServiceUnavailable.
     """
     stop = Event()
     waiting: queue.SimpleQueue[Cut | None] = queue.SimpleQueue()
@@ -237,7 +249,7 @@ def transcribe(
             waiting.put(None)
 
     def drive() -> None:
-        with Recogniser(models, cores, share) as recogniser:
+        with Recogniser(models, cores, share, how) as recogniser:
             while cut := waiting.get():
                 with contextlib.closing(cut):
                     recogniser.recognise(cut, partial(tell, cut), stop)
@@ -251,7 +263,7 @@ def transcribe(
         except BaseException as error:  # noqa: BLE001 - the caller raises it
             told.put(error)
 
-    order = InOrder(on_words)
+    order = InOrder(on_utterance)
     with cores.share() as share:
         threads = [threading.Thread(target=run, args=(work,), daemon=True) for work in (read, *[drive] * drivers)]
         for thread in threads:

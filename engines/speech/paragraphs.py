@@ -34,7 +34,8 @@ class ParagraphRule:
     """Tells, segment by segment and in their order, where a paragraph ends.
 
     It does where the pause before the segment is at least `TIMES_USUAL` the median of the pauses so far, which is the
-    recording's own measure, but no less than `LEAST_PAUSE` and no more than `ALWAYS_PAUSE`; and after `MANY_WORDS`.
+    recording's own measure, but no less than `LEAST_PAUSE` and no more than `ALWAYS_PAUSE`; and after `MANY_WORDS`; and
+    where another speaker is known to begin.
     What comes later changes nothing, so that a text can be sent while it is heard.
     """
 
@@ -42,15 +43,22 @@ class ParagraphRule:
         self._pauses: list[float] = []
         self._last: Segment | None = None
         self._words = 0
+        self._speaker: str | None = None
 
     def separator(self, segment: Segment) -> str:
         """What parts the segment from the text before it: nothing before the first, a line break, or a space."""
         last, self._last = self._last, segment
+        before = self._speaker
+        self._speaker = segment.speaker or before
         if last is None:
             self._words = _count(segment)
             return ""
         pause = max(segment.start - last.end, 0.0)
-        ends = pause >= self._long_pause() or (self._words >= MANY_WORDS and pause >= SENTENCE_PAUSE)
+        ends = (
+            (before or self._speaker) != self._speaker
+            or pause >= self._long_pause()
+            or (self._words >= MANY_WORDS and pause >= SENTENCE_PAUSE)
+        )
         insort(self._pauses, pause)
         self._words = _count(segment) + (0 if ends else self._words)
         return "\n" if ends else " "
@@ -99,7 +107,11 @@ def spread(words: Sequence[str], start: float, end: float, confidence: float = 1
 def _joined(group: list[Segment]) -> Segment:
     words = tuple(word for segment in group for word in words_of(segment))
     return Segment(
-        text=" ".join(segment.text for segment in group), start=group[0].start, end=group[-1].end, words=words
+        text=" ".join(segment.text for segment in group),
+        start=group[0].start,
+        end=group[-1].end,
+        words=words,
+        speaker=next((segment.speaker for segment in group if segment.speaker), None),
     )
 
 

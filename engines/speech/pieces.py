@@ -22,13 +22,22 @@ FRAMES_PER_SECOND = SAMPLE_RATE / FRAME
 SKIP = 3
 """Every third sample tells how loud a frame is, in a third of the time."""
 
-SHORTEST = 20.0
-AIMED = 40.0
-LONGEST = 60.0
-"""Seconds. A piece ends at the best pause between SHORTEST and AIMED; without one it goes on, at most to LONGEST.
 
-Shorter pieces cost words and time, because a recogniser gets used to a voice; longer ones leave cores idle at the end.
-"""
+@dataclass(frozen=True, slots=True)
+class Lengths:
+    """Seconds. A piece ends at the best pause between `shortest` and `aimed`; without one it goes on, at most to
+    `longest`.
+
+    The usual ones are for recognisers that get used to a voice, so that shorter pieces cost words and time; longer ones
+    leave cores idle at the end.
+    """
+
+    shortest: float = 20.0
+    aimed: float = 40.0
+    longest: float = 60.0
+
+
+USUAL = Lengths()
 
 PAUSES = (1.02, 0.69, 0.51, 0.36)
 """Lengths of pauses in seconds, the best first. The last is a breath: half of it on each side keeps words whole."""
@@ -52,10 +61,10 @@ class Piece:
         return len(self.sound) / 2 / SAMPLE_RATE
 
 
-def cut(blocks: Iterable[bytes]) -> Iterator[Piece]:
+def cut(blocks: Iterable[bytes], lengths: Lengths = USUAL) -> Iterator[Piece]:
     """The recording's pieces, in order, without a sample lost; the same ones every time. Holds one piece at a time.
 
-    A recording of at most AIMED seconds is one piece, and a piece that is cut again stays whole.
+    A recording of at most `lengths.aimed` seconds is one piece, and a piece that is cut again stays whole.
     """
     sound = bytearray()
     levels: list[float] = []
@@ -64,12 +73,12 @@ def cut(blocks: Iterable[bytes]) -> Iterator[Piece]:
         sound += block
         while len(sound) // 2 // FRAME > len(levels):
             at = len(levels) * FRAME * 2
-            levels.append(_level(sound[at : at + FRAME * 2]))
+            levels.append(level(sound[at : at + FRAME * 2]))
             frames = len(levels)
-            # Beyond AIMED a new look is worth while only now and then: a pause takes a third of a second.
-            if frames < AIMED * FRAMES_PER_SECOND or frames % 12:
+            # Beyond `aimed` a new look is worth while only now and then: a pause takes a third of a second.
+            if frames < lengths.aimed * FRAMES_PER_SECOND or frames % 12:
                 continue
-            end = find_pause(levels)
+            end = find_pause(levels, lengths)
             if end is None:
                 continue
             yield Piece(start, bytes(sound[: end * FRAME * 2]))
@@ -79,25 +88,32 @@ def cut(blocks: Iterable[bytes]) -> Iterator[Piece]:
         yield Piece(start, bytes(sound))
 
 
-def find_pause(levels: list[float]) -> int | None:
+def find_pause(levels: list[float], lengths: Lengths = USUAL) -> int | None:
     """The frame to cut before, or None to wait for a better place. `levels`: decibels, a frame each, from a cut on."""
+    quiet = quiet_level(levels)
+    first = int(lengths.shortest * FRAMES_PER_SECOND)
+    for pause in PAUSES:
+        at, loudest = _quietest(levels, first, round(pause * FRAMES_PER_SECOND))
+        if loudest <= quiet:
+            return at
+    return at if len(levels) >= lengths.longest * FRAMES_PER_SECOND else None
+
+
+def quiet_level(levels: Iterable[float], share: float = QUIET_SHARE, least: float = 0.0) -> float:
+    """Up to which level a frame is part of a pause among `levels`, which are not none: `share` of the way from the
+    background to the loudest, but `least` above the background. All but `share` in decibels."""
     ordered = sorted(levels)
     background, loud = ordered[len(ordered) // 20], ordered[len(ordered) * 9 // 10]
-    quiet = max(background + QUIET_SHARE * (loud - background), SILENCE_DB)
-    first = int(SHORTEST * FRAMES_PER_SECOND)
-    for pause in PAUSES:
-        at, level = _quietest(levels, first, round(pause * FRAMES_PER_SECOND))
-        if level <= quiet:
-            return at
-    return at if len(levels) >= LONGEST * FRAMES_PER_SECOND else None
+    return max(background + max(share * (loud - background), least), SILENCE_DB)
 
 
 def _quietest(levels: list[float], first: int, width: int) -> tuple[int, float]:
     """The middle of the stretch of `width` frames from `first` on whose loudest frame is quietest, and that level."""
-    level, start = min((max(levels[at : at + width]), at) for at in range(first, len(levels) - width + 1))
-    return start + width // 2, level
+    loudest, start = min((max(levels[at : at + width]), at) for at in range(first, len(levels) - width + 1))
+    return start + width // 2, loudest
 
 
-def _level(frame: bytes | bytearray) -> float:
+def level(frame: bytes | bytearray) -> float:
+    """How loud a frame is, in decibels above a mean square of 1."""
     samples = array("h", bytes(frame))[::SKIP]
     return 10 * math.log10(sum(map(operator.mul, samples, samples)) / len(samples) + 1)

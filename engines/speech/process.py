@@ -10,7 +10,6 @@ import contextlib
 import itertools
 import os
 import socket
-import subprocess
 import sys
 import threading
 import time
@@ -20,15 +19,18 @@ from pathlib import Path
 from threading import Condition, Event
 from typing import Any
 
+from engines.child import how_it_ended, spawn
 from engines.errors import Cancelled, EngineCrashed, ModelInvalid, ServiceUnavailable
 from engines.speech.cores import POLL_SECONDS
-from engines.speech.wire import FILE_MARK, Channel, Message
+from engines.wire import FILE_MARK, Channel, Message, way_to_work
 
 KEPT_ENVIRONMENT = ("HOME", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "PATH", "SYSTEMROOT", "TMPDIR")
 """All that a worker gets: tokens and keys of this process do not belong where strangers' files are parsed."""
 
 LAST_WORD_SECONDS = 1.0
 """How long after a task's socket closed the model's process may take to say how its child ended."""
+
+VOSK_WORKER = "engines.speech.worker"
 
 SHUT_DOWN = "The speech engine was shut down while it worked on this file."
 
@@ -48,24 +50,20 @@ class Timeouts:
 class ModelProcess:
     """One process with one loaded model, which works by children. Thread-safe."""
 
-    def __init__(self, model_folder: Path, timeouts: Timeouts) -> None:
+    def __init__(
+        self, model_folder: Path, timeouts: Timeouts, platform: str = sys.platform, worker: str = VOSK_WORKER
+    ) -> None:
+        """`worker`: the module that it runs."""
         self._timeouts = timeouts
         self._ids = itertools.count(1)
         self._sending = threading.Lock()
         self._changed = Condition()
         self._ready = False
+        self._refusal = ""
         self._gone = False
         self._tasks: dict[int, Task] = {}
-        ours, theirs = socket.socketpair()
-        with theirs:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "engines.speech.worker", str(model_folder)],
-                stdin=theirs.fileno(),
-                stdout=subprocess.DEVNULL,
-                env=_environment(),
-                # Ctrl-C in a terminal goes to the whole group, and would take the workers from under a draining server.
-                start_new_session=True,
-            )
+        arguments = (str(model_folder), way_to_work(platform))
+        self._process, ours = spawn(worker, *arguments, environment=_environment())
         self._control = Channel(ours)
         self._started = time.monotonic()
         self._reader = threading.Thread(target=self._read, daemon=True, name=f"speech-model-{self._process.pid}")
@@ -82,11 +80,13 @@ class ModelProcess:
             while not self._ready:
                 if cancel.is_set():
                     raise Cancelled
+                if self._refusal:
+                    raise ModelInvalid(self._refusal)
                 if self._gone:
+                    ended = how_it_ended(self._process.wait())
                     raise ModelInvalid(
-                        f"The speech model could not be loaded: its process {_ended(self._process.wait())}. Its files "
-                        "may be damaged or too large for this machine's memory: fetch it again, or choose a smaller "
-                        "one."
+                        f"The speech model could not be loaded: its process {ended}. Its files may be damaged or too "
+                        "large for this machine's memory: fetch it again, or choose a smaller one."
                     )
                 if time.monotonic() - self._started > self._timeouts.load:
                     self._process.kill()
@@ -130,6 +130,8 @@ class ModelProcess:
             with self._changed:
                 if message["event"] == "ready":
                     self._ready = True
+                elif message["event"] == "refused":
+                    self._refusal = message["message"]
                 elif task := self._tasks.pop(message["id"], None):
                     task.ended(message["status"])
                 self._changed.notify_all()
@@ -206,7 +208,7 @@ class Task:
 
     def _how_it_ended(self) -> str:
         self._over.wait(LAST_WORD_SECONDS)
-        return "was lost" if self.status is None else _ended(self.status)
+        return "was lost" if self.status is None else how_it_ended(self.status)
 
 
 class Models:
@@ -252,13 +254,9 @@ class Models:
             process.end()
 
 
-def _ended(code: int) -> str:
-    return f"was ended by signal {-code}" if code < 0 else f"ended with status {code}"
-
-
 def _environment() -> Mapping[str, str]:
     kept = {name: os.environ[name] for name in KEPT_ENVIRONMENT if name in os.environ}
-    # The package is found wherever the parent was started from; vosk looks up the home folder on import.
-    root = str(Path(__file__).parents[2])
-    # One recogniser uses one core; more threads inside the linear algebra only get in each other's way.
-    return {"HOME": os.sep, **kept, "PYTHONPATH": root, "OMP_NUM_THREADS": "1"}
+    # Vosk looks up the home folder on import. One recogniser uses one core; more threads inside the linear algebra only
+    # get in each other's way.
+    # Newer packages of ONNX Runtime than the pinned one report each use to their maker, unless they are told not to.
+    return {"HOME": os.sep, **kept, "OMP_NUM_THREADS": "1", "ORT_DISABLE_TELEMETRY": "1"}

@@ -11,13 +11,14 @@ from engines.speech.marks import is_mark
 def read_segment(words: list[dict[str, Any]], begins: float = 0.0) -> Segment | None:
     """One utterance from the recogniser's words, or None when no known word is left in it.
 
-    `begins`: where in the recording the words' times count from, seconds.
+    `begins`: where in the recording the words' times count from, seconds. Times are given to the millisecond: the
+    recogniser's own steps are 10 ms, and the rest of a sum's digits is noise.
     """
     known = tuple(
         Word(
             word=word["word"],
-            start=begins + word["start"],
-            end=begins + word["end"],
+            start=round(begins + word["start"], 3),
+            end=round(begins + word["end"], 3),
             confidence=min(max(word["conf"], 0.0), 1.0),
         )
         for word in words

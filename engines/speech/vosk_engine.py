@@ -1,29 +1,30 @@
-"""Speech to text with Vosk, by processes on this machine.
-
-A file is cut at its pauses and recognised on all cores; a live session has a child of its own.
-"""
+"""Speech to text with Vosk: what it takes beside sound, vocabulary and speakers."""
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
+import sys
 from pathlib import Path
-from threading import Event
 
-from engines.events import OnEvent, Progress, SegmentHeard
+from engines.errors import ModelInvalid, ModelMissing
 from engines.requests import ListenRequest, TranscribeRequest
-from engines.results import Segment, SpeechModelInfo, Transcript
-from engines.speech import long_file
+from engines.results import Unused
 from engines.speech.audio import DEFAULT_MAX_SECONDS
-from engines.speech.cores import Cores
-from engines.speech.live import VoskSession
-from engines.speech.model import check_language, check_model_folder, read_model_info
-from engines.speech.process import ModelProcess, Models, Timeouts
-from engines.speech.segments import read_segment
+from engines.speech.local_engine import LocalEngine
+from engines.speech.model import check_language, check_model_folder, check_speaker_folder
+from engines.speech.process import VOSK_WORKER, Timeouts
+from engines.speech.vocabulary import grammar
+from engines.wire import Message
+
+NO_SPEAKER_MODEL = (
+    "Speakers cannot be told apart here, because there is no speaker model. Get it with `python3 launch.py models pull "
+    "speakers` (or name the folder of one in STUDIO_SPEAKER_MODEL), or leave speakers out."
+)
 
 
-class VoskEngine:
-    """A SpeechEngine over a Vosk model folder."""
+class VoskEngine(LocalEngine):
+    """A SpeechEngine over a Vosk model folder of Kaldi's layout."""
+
+    worker = VOSK_WORKER
 
     def __init__(
         self,
@@ -31,104 +32,38 @@ class VoskEngine:
         *,
         workers: int = 2,
         max_seconds: float = DEFAULT_MAX_SECONDS,
+        speaker_folder: Path | None = None,
         timeouts: Timeouts | None = None,
+        platform: str = sys.platform,
     ) -> None:
         """Look at the folder, start nothing. Raises ModelMissing, ModelInvalid.
 
-        `workers`: cores to recognise files on, of all files together. The model is in memory once. `max_seconds`:
-        longest recording.
+        `workers`, `max_seconds`: see LocalEngine. `speaker_folder`: a Vosk speaker model, which may be put there later.
         """
         check_model_folder(model_folder)
-        self._info = read_model_info(model_folder)
-        self._max_seconds = max_seconds
-        # The working directory may change before a process is started.
-        folder = model_folder.resolve()
-        patience = timeouts or Timeouts()
-        self._models = Models(lambda: ModelProcess(folder, patience))
-        self._cores = Cores(workers)
+        super().__init__(model_folder, workers=workers, max_seconds=max_seconds, timeouts=timeouts, platform=platform)
+        self._speaker_folder = speaker_folder
 
-    @property
-    def info(self) -> SpeechModelInfo:
-        return self._info
-
-    def load(self) -> None:
-        """Start the model's process and wait until it has loaded the model."""
-        self._models.get(Event())
-
-    def check(self, request: TranscribeRequest) -> None:
+    def check(self, request: TranscribeRequest | ListenRequest) -> tuple[Unused, ...]:
         check_language(request.language, self._info)
+        if isinstance(request, TranscribeRequest) and request.speakers:
+            self._speaker_model()
+        return grammar(self._folder, self._info, request.vocabulary)[1]
 
-    def transcribe(self, request: TranscribeRequest, file: Path, on_event: OnEvent, cancel: Event) -> Transcript:
-        self.check(request)
-        reading = self.read(file, self._cores.size + long_file.AHEAD)
-        segments: list[Segment] = []
+    def _how(self, request: TranscribeRequest | ListenRequest) -> Message:
+        phrases, _ = grammar(self._folder, self._info, request.vocabulary)
+        speakers = isinstance(request, TranscribeRequest) and request.speakers
+        return {"grammar": phrases, "speakers": str(self._speaker_model()) if speakers else ""}
 
-        def on_words(begins: float, words: long_file.Words) -> None:
-            if segment := read_segment(words, begins):
-                segments.append(segment)
-                on_event(SegmentHeard(segment))
-
-        def on_progress(seconds: float) -> None:
-            on_event(_progress(seconds, reading.estimate or reading.duration))
-
-        long_file.transcribe(self._models, self._cores, reading, on_words, on_progress, cancel)
-        duration = reading.duration
-        on_event(Progress("transcribe", round(duration), round(duration), 1.0))
-        return self.transcript(segments, duration, reading.notes)
-
-    def read(self, file: Path, ahead: int) -> long_file.Reading:
-        """Read and cut a file, `ahead` pieces at most before one is done with."""
-        return long_file.Reading(self._models, file.resolve(), self._max_seconds, ahead)
-
-    def segment(self, words: long_file.Words, begins: float) -> Segment | None:
-        """An utterance of a piece that begins at `begins` seconds, or None without a known word."""
-        return read_segment(words, begins)
-
-    def transcript(self, segments: list[Segment], duration: float, notes: list[str]) -> Transcript:
-        """What this engine heard in a recording of `duration` seconds."""
-        return Transcript(
-            text=" ".join(segment.text for segment in segments),
-            segments=tuple(_within(segment, duration) for segment in segments),
-            duration=duration,
-            language=self._info.language,
-            engine=self._info.name,
-            where=self._info.where,
-            demo=self._info.demo,
-            note=self._note(notes),
-        )
-
-    @contextlib.contextmanager
-    def recogniser(self) -> Iterator[long_file.Recogniser]:
-        """For single pieces of a file; all of one share its turns."""
-        with self._cores.share() as share, long_file.Recogniser(self._models, self._cores, share) as recogniser:
-            yield recogniser
-
-    def listen(self, request: ListenRequest, cancel: Event) -> VoskSession:
-        check_language(request.language, self._info)
-        return VoskSession(self._models, request.sample_rate, cancel)
-
-    def close(self) -> None:
-        self._models.close()
-
-    def _note(self, heard: list[str]) -> str:
-        notes = list(heard)
-        if self._info.demo:
-            notes.append(f"{self._info.label}. Use a full Vosk model for real speech.")
-        return " ".join(notes)
-
-
-def _progress(seconds: float, estimate: float) -> Progress:
-    # Without a header's word on the length the fraction stays unknown, which is 0.
-    total = max(estimate, seconds)
-    # The last step is the result: until then something is left to do.
-    return Progress("transcribe", round(seconds), round(total), min(seconds / estimate, 0.99) if estimate else 0.0)
-
-
-def _within(segment: Segment, duration: float) -> Segment:
-    """The same with times inside the file: the recogniser counts in frames of 30 ms and may run over the end."""
-    words = tuple(
-        word.model_copy(update={"start": min(word.start, duration), "end": min(word.end, duration)})
-        for word in segment.words
-    )
-    within = {"start": min(segment.start, duration), "end": min(segment.end, duration), "words": words}
-    return segment.model_copy(update=within)
+    def _speaker_model(self) -> Path:
+        """Raises ModelMissing, ModelInvalid."""
+        if self._speaker_folder is None or not self._speaker_folder.is_dir():
+            raise ModelMissing(NO_SPEAKER_MODEL)
+        try:
+            check_speaker_folder(self._speaker_folder)
+        except ModelInvalid as error:
+            # Its text has the path, which is nothing for callers.
+            raise ModelInvalid(
+                "The speaker model here is not complete: fetch it again, or leave speakers out."
+            ) from error
+        return self._speaker_folder.resolve()

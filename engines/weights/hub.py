@@ -31,7 +31,7 @@ PIPELINE_FILES = (
 )
 """What an SDXL model consists of in diffusers' layout."""
 
-DATA_SUFFIXES = {".json", ".txt", ".safetensors"}
+DATA_SUFFIXES = {".json", ".txt", ".safetensors", ".onnx"}
 """Only what cannot run: no pickles, no code."""
 
 _WEIGHTS = re.compile(
@@ -49,6 +49,11 @@ class HubFolder:
     files: tuple[str, ...]
     about_bytes: int
     """Their size, roughly; 0: unknown."""
+
+    @property
+    def flag(self) -> str:
+        """What a start with a folder of the files takes it by."""
+        return "--vosk-model" if any(name.endswith(".onnx") for name in self.files) else "--image-model"
 
     @property
     def pinned(self) -> bool:
@@ -93,7 +98,7 @@ class Hub:
             raise ModelMissing(
                 f"The model {folder.hub_id!r} is neither on this machine nor could it be downloaded "
                 f"({_first_line(error)}). Start once with a connection to {api.endpoint} (and HF_TOKEN, if the model "
-                "asks for one), or copy the model's folder here and start with --image-model PATH."
+                "asks for one), or copy the model's folder here and start with {folder.flag} PATH."
             ) from error
         entries = {entry.path: entry for entry in tree if hasattr(entry, "blob_id")}
         chosen = choose(folder.hub_id, tuple(entries), folder.files)

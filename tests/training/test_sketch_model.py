@@ -15,7 +15,6 @@ from training.sketch.paths import MODEL, SIZES
 
 @pytest.fixture(scope="module")
 def pipe() -> Any:
-    torch.set_num_threads(2)
     return sheet.load(MODEL)
 
 

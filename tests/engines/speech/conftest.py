@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from engines.speech.vosk_engine import VoskEngine
+from tests.engines.speech.kinds import Kind, onnx_kind, vosk_kind
 from tests.engines.speech.media import DATA, MODEL, repeated
 
 
@@ -31,3 +32,9 @@ def engine() -> Iterator[VoskEngine]:
     engine.load()
     yield engine
     engine.close()
+
+
+@pytest.fixture(scope="session", params=["vosk", "onnx"])
+def kind(request: pytest.FixtureRequest, texts: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Kind:
+    """Each local engine in turn."""
+    return vosk_kind(texts) if request.param == "vosk" else onnx_kind(tmp_path_factory.mktemp("onnx"))

@@ -7,6 +7,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from engines.speech.onnx_engine import OnnxEngine
+from engines.speech.vosk_engine import VoskEngine
+
+WORKERS = (VoskEngine.worker, OnnxEngine.worker)
+
 
 def worker_pids(parent: int | None = None) -> set[int]:
     """The living speech workers that `parent` (this process if None) has started."""
@@ -43,7 +48,7 @@ def _is_worker(entry: Path, parent: int) -> bool:
     try:
         return (
             f"PPid:\t{parent}\n" in (entry / "status").read_text()
-            and b"engines.speech.worker" in (entry / "cmdline").read_bytes()
+            and any(f"\0{worker}\0".encode() in (entry / "cmdline").read_bytes() for worker in WORKERS)
             and _state(entry) != "Z"
         )
     except OSError:

@@ -124,6 +124,8 @@ def test_the_limit_counts_samples_and_not_the_header(tmp_path: Path) -> None:
     path.write_bytes(live_webm(5))
     with open_audio(path) as audio:
         assert audio.estimate is None
+        next(audio.blocks())
+        assert audio.estimate == pytest.approx(5, abs=0.1)
     assert len(decode(path, max_seconds=5.1)) == pytest.approx(5 * SAMPLE_RATE, rel=0.01)
     with pytest.raises(InvalidMedia, match=r"longer than 0\.05 minutes"):
         decode(path, max_seconds=3.0)

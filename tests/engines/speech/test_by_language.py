@@ -14,7 +14,7 @@ import pytest
 
 from engines.errors import Cancelled, InvalidRequest, ModelMissing, ServiceUnavailable
 from engines.requests import ListenRequest, TranscribeRequest
-from engines.results import Heard, SpeechModelInfo, Transcript
+from engines.results import Heard, SpeechModelInfo, Transcript, Unused
 from engines.speech.by_language import LanguageEngine
 from engines.speech.model import read_model_info
 from engines.speech.vosk_engine import VoskEngine
@@ -56,8 +56,9 @@ class OneModel:
         if self.info.name not in self.models.open:
             self.models.open.append(self.info.name)
 
-    def check(self, request: TranscribeRequest) -> None:
+    def check(self, request: TranscribeRequest | ListenRequest) -> tuple[Unused, ...]:
         """Takes all."""
+        return ()
 
     def transcribe(self, request: TranscribeRequest, file: Path, on_event: object, cancel: Event) -> Transcript:
         self.load()
@@ -257,3 +258,25 @@ def test_two_real_models_hear_what_one_hears(tmp_path: Path, texts: dict[str, st
             assert (transcript.text, transcript.engine) == (texts["sentence.wav"], name)
     finally:
         engine.close()
+
+
+def test_a_real_model_takes_the_place_of_the_demo_one_of_its_language(tmp_path: Path) -> None:
+    demo = model(tmp_path / "demo", "en")
+    (demo / "studio.json").write_text(json.dumps({"name": "demo", "language": "en", "demo": True}))
+    models = Models()
+    models.gate.set()
+    engine = LanguageEngine(demo, tmp_path / "models", models)
+    german = model(tmp_path / "models" / "german", "de")
+    engine.adopt(german)
+    assert engine.info.name == "demo"
+    assert [other.name for other in engine.info.others] == ["german"]
+    assert models.open == []
+    engine.adopt(model(tmp_path / "models" / "real", "en-US"))
+    assert engine.info.name == "real"
+    assert [other.name for other in engine.info.others] == ["german"]
+    # It is in memory before anybody asks, and hears those who ask by the demo model's language.
+    assert models.open == ["real"]
+    for language in (None, "en", "en-US"):
+        heard = engine.transcribe(TranscribeRequest(language=language), tmp_path, print, Event())
+        assert heard.engine == "real"
+    engine.close()

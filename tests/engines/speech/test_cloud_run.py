@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import email.utils
 import threading
 import time
@@ -12,12 +13,13 @@ from threading import Event
 import httpx
 import pytest
 
+from app.jobs.model import QueueFull
 from engines import events
-from engines.errors import Cancelled, InvalidMedia, InvalidRequest, ServiceUnavailable, StudioError
+from engines.errors import Cancelled, InvalidMedia, InvalidRequest, ModelMissing, ServiceUnavailable, StudioError
 from engines.events import OnEvent, Progress, SegmentHeard
 from engines.protocols import LiveSession
 from engines.requests import ListenRequest, TranscribeRequest
-from engines.results import Segment, SpeechModelInfo, Transcript, Word
+from engines.results import Segment, SpeechModelInfo, Transcript, Unused, Word
 from engines.speech.cloud_run import CallOptions, CloudRunEngine
 from engines.speech.vosk_engine import VoskEngine
 from tests.app.http.test_transcriber import transcriber
@@ -43,8 +45,9 @@ class Local:
     def load(self) -> None:
         """Nothing to load."""
 
-    def check(self, request: TranscribeRequest) -> None:
+    def check(self, request: TranscribeRequest | ListenRequest) -> tuple[Unused, ...]:
         """Takes everything."""
+        return ()
 
     def transcribe(self, request: TranscribeRequest, file: Path, on_event: OnEvent, cancel: Event) -> Transcript:
         self.calls += 1
@@ -229,7 +232,7 @@ def test_waits_grow_and_are_bounded() -> None:
 
 @pytest.mark.parametrize(
     ("value", "wait"),
-    [("3", 3.0), ("3600", 10.0), (email.utils.formatdate(1_000_004, usegmt=True), 4.0), ("soon", 0.01), ("-5", 0.01)],
+    [("3", 3.0), ("3600", 30.0), (email.utils.formatdate(1_000_004, usegmt=True), 4.0), ("soon", 0.01), ("-5", 0.01)],
 )
 def test_retry_after_is_honoured_within_bounds(value: str, wait: float) -> None:
     waits = Waits()
@@ -360,6 +363,87 @@ def test_a_service_that_is_away_does_not_stop_the_load() -> None:
     assert engine.info.language == "en"
 
 
+# What the service has and this machine has not ------------------------------------------------------------------------
+
+
+class French(Local):
+    """A fall-back for two languages."""
+
+    info = SpeechModelInfo(
+        "local-en", "Local", False, "en", "local", (SpeechModelInfo("local-fr", "French", False, "fr", "local"),)
+    )
+
+
+def polyglot(posted: list[bytes], *, models: bool = True) -> httpx.MockTransport:
+    """A service for English and German, which tells of both if `models`, and refuses other languages."""
+    known = [{"name": f"cloud-{code}", "label": code, "demo": False, "language": code} for code in ("en", "de")]
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        if request.url.path == "/health":
+            if not models:
+                return httpx.Response(503)
+            return httpx.Response(200, json={"model": known[0], "speech_models": known})
+        posted.append(request.content)
+        if b"\r\n\r\nfr\r\n" in request.content:
+            told = {"type": "invalid_request", "message": "Language 'fr' is not available here.", "field": "language"}
+            return httpx.Response(422, json={"error": told})
+        warning = {"field": "vocabulary", "message": "The speech model does not know 'xyz'."}
+        return httpx.Response(200, json={**GOOD, "warnings": [warning] if b"vocabulary" in request.content else []})
+
+    return httpx.MockTransport(answer)
+
+
+def test_a_language_goes_to_whoever_has_it() -> None:
+    posted: list[bytes] = []
+    engine = CloudRunEngine("http://service", French(), transport=polyglot(posted))
+    engine.load()
+    assert [(one.language, one.where) for one in (engine.info, *engine.info.others)] == [
+        ("en", "cloud-run"),
+        ("de", "cloud-run"),
+        ("fr", "local"),
+    ]
+    assert ask(engine, language="de").where == "cloud-run"
+    assert len(posted) == 1
+    here = ask(engine, language="fr-CA")
+    assert (here.where, len(posted)) == ("local", 1)
+    assert (
+        here.note == "The transcription service has no model for 'fr-CA', so this was transcribed by the local engine."
+    )
+    with pytest.raises(InvalidRequest, match="'it' is not available"):
+        engine.check(TranscribeRequest(language="it"))
+
+
+def test_a_service_that_has_not_told_its_languages_may_refuse_one_and_it_is_heard_here() -> None:
+    posted: list[bytes] = []
+    engine = CloudRunEngine("http://service", French(), transport=polyglot(posted, models=False))
+    engine.load()
+    here = ask(engine, language="fr")
+    assert (here.where, len(posted)) == ("local", 1)
+    assert "has no model for 'fr'" in here.note
+    with pytest.raises(InvalidRequest, match="'fr' is not available here"):
+        ask(CloudRunEngine("http://service", Local(), transport=polyglot(posted)), language="fr")
+
+
+def test_speakers_are_told_apart_here() -> None:
+    posted: list[bytes] = []
+    engine = CloudRunEngine("http://service", Local(), transport=polyglot(posted))
+    here = engine.transcribe(TranscribeRequest(speakers=True), SENTENCE, ignore, Event())
+    assert here.note == "Speakers are told apart on this machine, so this was transcribed by the local engine."
+    assert posted == []
+    with pytest.raises(ModelMissing):
+        CloudRunEngine("http://service").check(TranscribeRequest(speakers=True))
+
+
+def test_a_vocabulary_goes_along_and_what_the_service_says_of_it_comes_back() -> None:
+    posted: list[bytes] = []
+    engine = CloudRunEngine("http://service", transport=polyglot(posted))
+    request = TranscribeRequest(vocabulary=("hello there", "xyz"))
+    there = engine.transcribe(request, SENTENCE, ignore, Event())
+    assert there.note == "The transcription service: The speech model does not know 'xyz'."
+    assert posted[0].count(b'name="vocabulary"') == 2
+    assert b"\r\n\r\nhello there\r\n" in posted[0]
+
+
 # Long files, piece by piece ------------------------------------------------------------------------------------------
 
 
@@ -395,6 +479,36 @@ def test_pieces_are_small_flac_and_are_with_the_service_at_once(engine: VoskEngi
     assert transcript.text == " ".join(["from the cloud"] * len(script.bodies))
     assert in_order(transcript)
     assert transcript.words[-1].start > 60
+
+
+def test_what_an_instance_has_no_room_for_is_sent_again_when_it_asks(
+    service: str, engine: VoskEngine, two_minutes: Path
+) -> None:
+    """Our own service on one core takes two pieces, and answers the others 503 with Retry-After."""
+    waits: list[float] = []
+
+    async def wait(seconds: float) -> None:
+        waits.append(seconds)
+        await asyncio.sleep(0.2)
+
+    options = CallOptions(at_once=10, busy_seconds=1e6)
+    remote = CloudRunEngine(service, engine, auth=Token("a-token-for-the-tests"), options=options, sleep=wait)
+    transcript = ask(remote, two_minutes)
+    assert transcript.where == "cloud-run"
+    assert "local engine" not in transcript.note
+    assert in_order(transcript)
+    assert waits
+    assert {*waits} == {QueueFull.retry_after}
+
+
+def test_a_service_that_stays_busy_is_given_up_in_the_end() -> None:
+    waits = Waits()
+    options = CallOptions(busy_seconds=65.0, backoff=0.01)
+    with scripted(Answer(503, headers={"Retry-After": "20"})) as script:
+        transcript = ask(CloudRunEngine(script.url, Local(), options=options, sleep=waits))
+    assert waits.seconds == [20.0, 20.0, 20.0]
+    assert (transcript.where, len(script.bodies)) == ("local", 4)
+    assert "is busy, so this was" in transcript.note
 
 
 def test_a_piece_that_the_service_does_not_manage_is_recognised_here(engine: VoskEngine, two_minutes: Path) -> None:

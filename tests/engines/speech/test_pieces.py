@@ -7,7 +7,7 @@ from array import array
 
 import pytest
 
-from engines.speech.pieces import AIMED, FRAME, LONGEST, SAMPLE_RATE, SHORTEST, Piece, cut
+from engines.speech.pieces import FRAME, SAMPLE_RATE, USUAL, Piece, cut
 
 BLOCK = 6400
 
@@ -35,7 +35,7 @@ def test_no_sample_is_lost_and_every_cut_is_on_the_grid() -> None:
         assert piece.start == at
         assert piece.start % FRAME == 0
         at += len(piece.sound) // 2
-    assert all(SHORTEST <= piece.seconds <= AIMED for piece in found[:-1])
+    assert all(USUAL.shortest <= piece.seconds <= USUAL.aimed for piece in found[:-1])
 
 
 @pytest.mark.parametrize(("loud", "background"), [(8000, 0), (8000, 20), (8000, 1500), (300, 60)])
@@ -56,7 +56,7 @@ def test_a_longer_pause_is_preferred() -> None:
 def test_sound_without_a_pause_is_cut_at_its_quietest_before_it_grows_too_long() -> None:
     found = pieces(sound((44.0, 8000), (0.5, 5000), (100.0, 8000)))
     assert 44.0 < found[0].seconds < 44.5
-    assert all(piece.seconds <= LONGEST for piece in found)
+    assert all(piece.seconds <= USUAL.longest for piece in found)
 
 
 def test_a_piece_that_is_cut_again_stays_whole() -> None:
@@ -65,6 +65,6 @@ def test_a_piece_that_is_cut_again_stays_whole() -> None:
 
 
 def test_little_sound_is_one_piece() -> None:
-    assert [piece.seconds for piece in pieces(sound((AIMED - 0.1, 800)))] == [pytest.approx(AIMED - 0.1)]
+    assert [piece.seconds for piece in pieces(sound((USUAL.aimed - 0.1, 800)))] == [pytest.approx(USUAL.aimed - 0.1)]
     assert [piece.sound for piece in pieces(b"")] == [b""]
     assert [piece.sound for piece in pieces(b"\1\0\2\0")] == [b"\1\0\2\0"]

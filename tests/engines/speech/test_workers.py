@@ -19,8 +19,11 @@ from engines import events
 from engines.errors import Cancelled, EngineCrashed, ServiceUnavailable, StudioError
 from engines.requests import TranscribeRequest
 from engines.results import Transcript
+from engines.speech.local_engine import LocalEngine
+from engines.speech.onnx_engine import OnnxEngine
 from engines.speech.process import Timeouts
 from engines.speech.vosk_engine import VoskEngine
+from tests.engines.speech.kinds import Kind
 from tests.engines.speech.media import DATA, MODEL
 from tests.engines.speech.processes import eventually, is_alive, task_pids, worker_pids
 
@@ -30,7 +33,7 @@ ROOT = Path(__file__).parents[3]
 class Running:
     """One transcription on a thread of its own, caught in the middle."""
 
-    def __init__(self, engine: VoskEngine, path: Path) -> None:
+    def __init__(self, engine: LocalEngine, path: Path) -> None:
         self.cancel = Event()
         self.started = Event()
         self.result: Transcript | None = None
@@ -38,7 +41,7 @@ class Running:
         self._thread = threading.Thread(target=self._run, args=(engine, path))
         self._thread.start()
 
-    def _run(self, engine: VoskEngine, path: Path) -> None:
+    def _run(self, engine: LocalEngine, path: Path) -> None:
         try:
             self.result = engine.transcribe(TranscribeRequest(), path, self._on_event, self.cancel)
         except StudioError as error:
@@ -60,7 +63,15 @@ class Running:
 @pytest.fixture
 def lone() -> Iterator[VoskEngine]:
     """An engine for one core, for tests that do it harm."""
-    engine = VoskEngine(MODEL, workers=1, timeouts=Timeouts(stall=1.5))
+    engine = VoskEngine(MODEL, workers=1, timeouts=Timeouts(stall=4))
+    yield engine
+    engine.close()
+
+
+@pytest.fixture
+def any_lone(kind: Kind) -> Iterator[LocalEngine]:
+    """The same of each kind."""
+    engine = kind.make(workers=1, timeouts=Timeouts(stall=4))
     yield engine
     engine.close()
 
@@ -90,9 +101,9 @@ def only_recogniser(model: int) -> int:
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSEGV, signal.SIGSTOP])
 def test_a_crash_or_a_hang_in_a_piece_costs_a_second_try(
-    before: set[int], lone: VoskEngine, how: signal.Signals
+    before: set[int], any_lone: LocalEngine, kind: Kind, how: signal.Signals
 ) -> None:
-    alone = lone.transcribe(TranscribeRequest(), DATA / "longer.wav", lambda _: None, Event())
+    alone = any_lone.transcribe(TranscribeRequest(), kind.data / "longer.wav", lambda _: None, Event())
     model = only_worker(before)
     hurt: list[int] = []
 
@@ -101,7 +112,7 @@ def test_a_crash_or_a_hang_in_a_piece_costs_a_second_try(
             hurt.append(only_recogniser(model))
             os.kill(hurt[0], how)
 
-    again = lone.transcribe(TranscribeRequest(), DATA / "longer.wav", on_event, Event())
+    again = any_lone.transcribe(TranscribeRequest(), kind.data / "longer.wav", on_event, Event())
     assert hurt
     assert again == alone
     assert only_worker(before) == model, "the model stays loaded"
@@ -274,10 +285,11 @@ def test_a_worker_gets_no_secrets(before: set[int], lone: VoskEngine, monkeypatc
     assert b"secret" not in environment
 
 
-def test_a_worker_imports_only_what_it_needs() -> None:
+@pytest.mark.parametrize(("worker", "other"), [(VoskEngine.worker, "onnxruntime"), (OnnxEngine.worker, "vosk")])
+def test_a_worker_imports_only_what_it_needs(worker: str, other: str) -> None:
     code = (
-        "import engines.speech.worker, sys;"
-        "heavy = {'torch', 'gradio', 'fastapi', 'app', 'diffusers'} & set(sys.modules);"
+        f"import {worker}, sys;"
+        f"heavy = {{'torch', 'gradio', 'fastapi', 'app', 'diffusers', '{other}'}} & set(sys.modules);"
         "assert not heavy, heavy"
     )
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)

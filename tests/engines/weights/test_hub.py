@@ -12,6 +12,7 @@ import pytest
 
 from engines.errors import DownloadFailed, ModelInvalid, ModelMissing
 from engines.events import Progress
+from engines.speech.model import Layout, check_model_folder, read_model_info
 from engines.weights.download import Patience
 from engines.weights.hub import PIPELINE_FILES, Hub, HubFolder, choose
 from engines.weights.registry import Model, Registry
@@ -242,3 +243,22 @@ def test_without_half_precision_the_usual_weights_are_taken_shard_by_shard() -> 
     assert choose("a/b", (*names, *other), patterns) == names
     half = ("unet/diffusion_pytorch_model.fp16-00001-of-00001.safetensors",)
     assert choose("a/b", (*names, *half), patterns) == ("unet/config.json", *half)
+
+
+def test_a_speech_model_in_onnx_is_fetched_and_knows_its_language(hub: HubServer, store: ModelStore) -> None:
+    parts = {
+        f"am/{part}{kind}.onnx": part.encode() for part in ("encoder", "decoder", "joiner") for kind in ("", ".int8")
+    }
+    files = {**parts, "lang/tokens.txt": b"<blk> 0", "lang/bpe.model": b"pickled", "decode.py": b"import os"}
+    hub.models["tests/zipformer"] = files
+    wanted = ("am/encoder.onnx", "am/decoder.onnx", "am/joiner.onnx", "lang/tokens.txt")
+    model = Model("small-ru", "speech", "Small", "MIT", "ru", HubFolder("tests/zipformer", COMMIT, wanted, 1))
+    store = replace(store, registry=replace(store.registry, models=(model,)))
+    folder = store.pull("small-ru", nothing)
+    assert set(content(folder)) == {*wanted, "studio.json"}
+    assert check_model_folder(folder) is Layout.ONNX
+    assert read_model_info(folder).language == "ru"
+    assert [one.state for one in store.list()] == [State.VERIFIED]
+    del files["am/joiner.onnx"]
+    with pytest.raises(ModelInvalid, match=r"no am/joiner\.onnx"):
+        replace(store, models_dir=store.models_dir / "other").pull("small-ru", nothing)

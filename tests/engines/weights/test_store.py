@@ -32,6 +32,7 @@ from tests.engines.weights.model_server import Served, serving
 ROOT = Path(__file__).parents[3]
 SDXL = "stabilityai/stable-diffusion-xl-base-1.0"
 FP16_VAE = "madebyollin/sdxl-vae-fp16-fix"
+ZIPFORMERS = ["alphacep/vosk-model-small-ru", "alphacep/vosk-model-ru"]
 NOISE = random.Random(1).randbytes(200_000)
 FILES = {
     "vosk-model-tiny/am/final.mdl": NOISE,
@@ -536,7 +537,7 @@ def test_list_of_an_absent_folder_makes_nothing(store_of: StoreMaker) -> None:
 def test_projects_registry_is_readable_and_its_built_in_speech_model_is_one() -> None:
     registry = read_registry(ROOT / "models" / "registry.toml")
     names = [model.name for model in registry.models if model.name not in registry.public]
-    assert names == ["sketch", "sdxl", "sdxl-vae", "vosk-demo-en", "small-en"]
+    assert names == ["sketch", "sdxl", "sdxl-vae", "portrait", "vosk-demo-en", "small-en"]
     check_model_folder(registry.built_in_folder / "vosk-demo-en")
     small = registry.find("small-en")
     assert isinstance(small.source, Archive)
@@ -547,7 +548,7 @@ def test_projects_registry_is_readable_and_its_built_in_speech_model_is_one() ->
 def test_every_hub_model_of_the_projects_registry_is_pinned_to_a_commit() -> None:
     registry = read_registry(ROOT / "models" / "registry.toml")
     folders = [model.source for model in registry.models if isinstance(model.source, HubFolder)]
-    assert [folder.hub_id for folder in folders] == [SDXL, FP16_VAE]
+    assert [folder.hub_id for folder in folders] == [SDXL, FP16_VAE, *ZIPFORMERS]
     assert all(folder.pinned and folder.about_bytes for folder in folders)
     assert registry.find("sdxl").needs == ("sdxl-vae",)
 

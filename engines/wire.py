@@ -1,6 +1,7 @@
-"""Messages between the studio and its speech processes: JSON lines over a Unix socket, some with an open file.
+"""Messages between the studio and its processes: JSON lines over a Unix socket, some with an open file.
 
-A file goes along as a descriptor, so a minute of sound changes hands without being copied.
+A file goes along as a descriptor, so that a minute of sound or a picture changes hands without being copied through the
+socket. JSON and not pickle: what reads strangers' files must not be able to make the studio run code.
 """
 
 from __future__ import annotations
@@ -22,6 +23,14 @@ FILES_AT_ONCE = 16
 
 FILE_MARK = "file"
 """The key that says a descriptor comes with this line."""
+
+FORK, THREADS = "fork", "threads"
+"""How the model's process works on its tasks; see worker.py."""
+
+
+def way_to_work(platform: str) -> str:
+    """FORK or THREADS. `platform`: sys.platform."""
+    return THREADS if platform == "darwin" else FORK
 
 
 class Channel:
@@ -99,7 +108,7 @@ def file_of(blocks: Iterable[bytes]) -> IO[bytes]:
     """A file without a name that holds `blocks`; in memory where the system can."""
     file: IO[bytes]
     if hasattr(os, "memfd_create"):  # noqa: SIM108 - one line would be too long
-        file = os.fdopen(os.memfd_create("sound"), "w+b")
+        file = os.fdopen(os.memfd_create("blocks"), "w+b")
     else:
         file = tempfile.TemporaryFile()  # noqa: SIM115 - the caller's to close
     file.writelines(blocks)
