@@ -38,7 +38,7 @@ VENV_PYTHON = VENV / "bin" / "python"
 STAMP = VENV / "carrot-studio.stamp"
 LOCK = ROOT / ".venv.lock"
 REQUIREMENTS = ("requirements.txt",)
-TEST_REQUIREMENTS = (*REQUIREMENTS, "tests/requirements.txt")
+TEST_REQUIREMENTS = (*REQUIREMENTS, "requirements-onnx.txt", "tests/requirements.txt", "docs/requirements.txt")
 
 # What the speech service imports: its container carries these and no torch. tests/test_architecture.py keeps the list.
 TRANSCRIBER_NEEDS = frozenset(

@@ -75,6 +75,12 @@ class Preset:
         """The template with `subject` in its place, whatever characters that holds."""
         return self.prompt.replace(SUBJECT, subject.strip())
 
+    def subject_of(self, prompt: str) -> str | None:
+        """What `fill` was given to make this prompt; None where the words around it are not the template's."""
+        before, _, after = self.prompt.partition(SUBJECT)
+        inside = len(prompt) >= len(before) + len(after) and prompt.startswith(before) and prompt.endswith(after)
+        return prompt[len(before) : len(prompt) - len(after)] if inside else None
+
 
 @dataclass(frozen=True, slots=True)
 class Presets:
@@ -173,7 +179,8 @@ def load_presets(builtin_dir: Path, user_dir: Path | None = None) -> Presets:
 def _strays(folder: Path) -> Iterator[str]:
     """Files that nobody would read: their author should know."""
     for path in sorted([*folder.glob("*.toml"), *folder.glob("*/*.toml")]):
-        if path.parent == folder or path.parent.name not in KINDS:
+        # What is in models/ is read by app.work.showcase.
+        if path.parent == folder or path.parent.name not in (*KINDS, "models"):
             yield f"{path}: folder: presets are read from avatar/ and hero/ only; move the file into one of them"
 
 

@@ -1,6 +1,7 @@
 """What a token may be used for, and what needs it: the one table of both.
 
-Scopes say which work a token may ask for. What its account has, jobs and files, it may read, watch and cancel with any.
+Scopes say which work a token may ask for. What its account has, jobs and files, it may read, watch, mark and cancel
+with any; what deletes a job needs the scope that makes it.
 """
 
 from __future__ import annotations
@@ -21,7 +22,13 @@ class Scope(StrEnum):
 
 ALL = frozenset(Scope)
 
-KINDS = {"avatar": Scope.IMAGES, "hero": Scope.IMAGES, "image": Scope.IMAGES, "transcription": Scope.SPEECH}
+KINDS = {
+    "avatar": Scope.IMAGES,
+    "hero": Scope.IMAGES,
+    "image": Scope.IMAGES,
+    "transcription": Scope.SPEECH,
+    "live": Scope.SPEECH,
+}
 """Kind of job -> scope, for the doors that take more than one kind: /jobs, the page and Gradio's endpoints."""
 
 PATHS = (
@@ -33,6 +40,8 @@ PATHS = (
     ("/v1/audio", Scope.SPEECH),
     ("/v1/realtime", Scope.SPEECH),
     ("/v1/vosk", Scope.SPEECH),
+    # A room is heard there, not a caller's own sound.
+    ("/v1/microphones", Scope.ADMIN),
     ("/metrics", Scope.ADMIN),
     ("/deliveries", Scope.ADMIN),
     ("/webhooks", Scope.ADMIN),
@@ -55,7 +64,7 @@ class Forbidden(StudioError):
 
 
 def require_kind(scopes: Collection[Scope], kind: str) -> None:
-    """Raises Forbidden where `scopes` do not let their holder make a job of this kind."""
+    """Raises Forbidden where `scopes` do not let their holder make, or delete, a job of this kind."""
     _require(scopes, KINDS[kind])
 
 
@@ -64,6 +73,11 @@ def require_path(scopes: Collection[Scope], path: str) -> None:
     for known, needed in PATHS:
         if path == known or path.startswith(f"{known}/"):
             _require(scopes, needed)
+
+
+def require_admin(scopes: Collection[Scope]) -> None:
+    """Raises Forbidden for whoever may not look after the studio itself."""
+    _require(scopes, Scope.ADMIN)
 
 
 def _require(scopes: Collection[Scope], needed: Scope) -> None:

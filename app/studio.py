@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from app.delivery.sender import Sender
+from app.downloads import Downloads
 from app.jobs.files import Files
 from app.jobs.queue import Queue
 from app.jobs.store.correction_lists import CorrectionLists
@@ -14,7 +15,11 @@ from app.metrics import JobMetrics
 from app.presets import Presets
 from app.settings.fields import Settings
 from app.signing import Signer
+from app.work.background import CutOuts
 from app.work.live import Feeds, LiveLimits
+from app.work.showcase import Showcase
+from app.work.showcase_pictures import ShowcasePictures
+from engines.devices import Device
 from engines.protocols import ImageEngine, SpeechEngine
 
 CLOSE_SECONDS = 5.0
@@ -79,12 +84,20 @@ class Studio(Service):
     settings: Settings
     image: ImageEngine
     presets: Presets
+    showcase: Showcase
+    """What the page shows of the image model before anything is made."""
+    showcase_pictures: ShowcasePictures
     correction_lists: CorrectionLists
     metrics: JobMetrics
     check_webhook: Callable[[str], None]
     """Whether a job may have this address. Raises InvalidRequest."""
     signer: Signer
+    downloads: Downloads
+    cut_outs: CutOuts
+    device: Device
+    """What pictures are computed on."""
 
     def close(self) -> None:
+        self.downloads.close()
         Service.close(self)
         self.image.close()

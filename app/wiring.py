@@ -14,6 +14,7 @@ from app.addresses import AddressList, CheckedTransport
 from app.delivery.firestore import FirestoreDeliverer
 from app.delivery.sender import FOR_DAYS, Schedule, Sender
 from app.delivery.webhook import WebhookDeliverer
+from app.downloads import Downloads
 from app.fetch import Fetcher
 from app.http.views import view_of
 from app.jobs.fetching import FETCHED_AT_ONCE, FetchWorker
@@ -32,13 +33,19 @@ from app.signing import Signer, read_key
 from app.studio import Studio
 from app.tokens import Tokens
 from app.vosk import build_vosk
+from app.work.background import CutOuts
 from app.work.image import PlainKind
 from app.work.live import Feeds, LiveKind, LiveLimits
 from app.work.presets import AvatarKind, HeroKind
+from app.work.showcase import load_showcase
+from app.work.showcase_pictures import ShowcasePictures
 from app.work.speech import TranscriptionKind
+from engines.child import Child
 from engines.devices import SDXL_BYTES, Device, find_device
 from engines.protocols import ImageEngine, SpeechEngine
-from engines.sdxl.engine import SdxlEngine
+from engines.sdxl.process import SdxlProcess
+from engines.sdxl.start import start
+from engines.speech.by_language import LanguageEngine
 from engines.speech.cloud_run import CloudRunEngine
 from engines.speech.service_auth import service_auth
 from engines.weights.hub import HubFolder
@@ -47,6 +54,7 @@ from engines.weights.registry import read_registry
 from engines.weights.store import ModelStore
 
 ROOT = Path(__file__).parents[1]
+PRESETS = ROOT / "presets"
 REGISTRY = ROOT / "models" / "registry.toml"
 SDXL = "stabilityai/stable-diffusion-xl-base-1.0"
 SKETCH = ROOT / "models" / "sketch"
@@ -103,6 +111,10 @@ def choose_vosk_model(settings: Settings) -> Choice:
 
 def build_speech(settings: Settings) -> SpeechEngine:
     """Vosk here, or Cloud Run with Vosk here as fall-back."""
+    return _or_cloud_run(settings, _build_local_speech(settings))
+
+
+def _build_local_speech(settings: Settings) -> LanguageEngine:
     default = Path(choose_vosk_model(settings).what)
     registry = read_registry(REGISTRY)
 
@@ -110,7 +122,10 @@ def build_speech(settings: Settings) -> SpeechEngine:
         name = registry.for_language(language)
         return f"`python3 launch.py models pull {name}`" if name else ""
 
-    local = build_vosk(settings, default, settings.models_dir, how_to_get)
+    return build_vosk(settings, default, settings.models_dir, how_to_get)
+
+
+def _or_cloud_run(settings: Settings, local: LanguageEngine) -> SpeechEngine:
     if settings.transcription_service_url is None or settings.speech == "vosk":
         return local
     token = settings.transcription_token
@@ -127,12 +142,39 @@ def open_accounts(settings: Settings) -> Accounts:
     return Accounts(settings.tokens, Tokens(settings.data_dir))
 
 
-def build_studio(settings: Settings, accounts: Accounts) -> Studio:
+def open_images(settings: Settings, child: Child | None = None) -> SdxlProcess:
+    """Pictures, in the process `child` while that lives, then in others. Raises ModelInvalid, EngineCrashed."""
+
+    def choose(device: Device) -> str:
+        return choose_image_model(settings, device).what
+
+    return SdxlProcess(child or start(), start, choose, settings.models_dir, REGISTRY)
+
+
+def build_studio(settings: Settings, accounts: Accounts, image: SdxlProcess) -> Studio:
     """Raises PresetError, ModelMissing, ModelInvalid, StorageFailed: what would make every job fail stops the start."""
-    device = find_device()
-    model = choose_image_model(settings, device).what
-    image = SdxlEngine(model, device.name, store=open_models(settings))
-    return assemble(settings, image, build_speech(settings), renamed=accounts.renamed)
+    device = image.device
+    local = _build_local_speech(settings)
+    downloads = Downloads(
+        open_models(settings), use=lambda _, folder: local.adopt(folder), advice=_to_use_sdxl(settings, device)
+    )
+    return assemble(
+        settings,
+        image,
+        _or_cloud_run(settings, local),
+        renamed=accounts.renamed,
+        downloads=downloads,
+        device=device,
+    )
+
+
+def _to_use_sdxl(settings: Settings, device: Device) -> str:
+    """What there is to do when its weights are here."""
+    if not device.name.startswith("cuda") or device.memory < SDXL_BYTES:
+        return "SDXL needs an NVIDIA GPU with 10 GB, and there is none here: rent one, as the README tells."
+    if settings.image_model == "auto":
+        return "The next start of the studio uses it."
+    return "Start the studio with --image-model sdxl to use it."
 
 
 def assemble(
@@ -143,24 +185,39 @@ def assemble(
     renamed: Mapping[str, str] | None = None,
     deliverers: tuple[Deliverer, ...] = (),
     schedule: Schedule = FOR_DAYS,
+    downloads: Downloads | None = None,
+    device: Device | None = None,
 ) -> Studio:
     """A studio over the given engines. `renamed`: see Queue. `deliverers`: beside webhooks, `schedule`: for all.
+    `downloads`: of models, from the usual places where not given. `device`: what pictures are computed on; the CPU.
 
     Raises PresetError, StorageFailed.
     """
-    presets = load_presets(ROOT / "presets", settings.presets_dir)
+    downloads = downloads or Downloads(open_models(settings))
+    presets = load_presets(PRESETS, settings.presets_dir)
+    showcase = load_showcase(list(filter(None, (settings.presets_dir, PRESETS))), image.info.name, presets)
+    folder = image.info.name.replace("/", "--")
+    showcase_pictures = ShowcasePictures(
+        image,
+        presets,
+        showcase,
+        shipped=PRESETS / "pictures" / folder,
+        own=settings.data_dir / "preset-pictures" / folder,
+        makes=_makes_pictures(settings, image),
+    )
     feeds = Feeds()
     kinds: list[AnyKind] = [
         PlainKind(image),
         AvatarKind(image, presets),
         HeroKind(image, presets),
-        LiveKind(speech, feeds, keep_sound=settings.keep_live_audio),
     ]
     opener = Fetcher(settings.fetch_hosts, max_bytes=settings.max_upload_mb * 2**20)
     with ExitStack() as opened:
         database, files = open_stores(settings.data_dir, opened)
         correction_lists = CorrectionLists(database)
-        kinds.append(TranscriptionKind(speech, correction_lists.get))
+        own = correction_lists.get
+        kinds.append(TranscriptionKind(speech, own))
+        kinds.append(LiveKind(speech, feeds, keep_sound=settings.keep_live_audio, corrections=own))
         signer = Signer(read_key(settings.data_dir))
         # Proxies of the environment would see what is signed for its receiver alone.
         receivers = AddressList(settings.webhook_hosts, "STUDIO_WEBHOOK_HOSTS")
@@ -203,7 +260,13 @@ def assemble(
             queue=queue,
             files=files,
             workers=(
-                Worker("image", queue, kinds, image.load),
+                Worker(
+                    "image",
+                    queue,
+                    kinds,
+                    image.load,
+                    spare=showcase_pictures.make_one if showcase_pictures.makes else None,
+                ),
                 Worker("speech", queue, kinds, lambda _: speech.load(), width=settings.speech_files),
                 # A session that begins waits for the model by itself.
                 Worker("live", queue, kinds, lambda _: None, width=settings.live_sessions),
@@ -218,18 +281,28 @@ def assemble(
             settings=settings,
             image=image,
             presets=presets,
+            showcase=showcase,
+            showcase_pictures=showcase_pictures,
             correction_lists=correction_lists,
             metrics=metrics,
             check_webhook=webhooks.check,
             senders=tuple(Sender(deliverer, queue.outbox, schedule=schedule) for deliverer in deliverers),
             signer=signer,
+            downloads=downloads,
+            cut_outs=CutOuts(downloads.store),
+            device=device or find_device("cpu"),
         )
 
 
-def describe(settings: Settings, studio: Studio) -> list[str]:
-    """One line an engine: what is in use and why."""
+def _makes_pictures(settings: Settings, image: ImageEngine) -> bool:
+    """Not with a whole SDXL on a CPU, which would be busy for hours."""
+    return settings.preset_pictures and (image.info.device != "cpu" or image.info.fixed_sizes)
+
+
+def describe(settings: Settings, studio: Studio, device: Device) -> list[str]:
+    """One line an engine: what is in use and why. `device`: of pictures."""
     image, speech = studio.image.info, studio.speech.info
-    model = choose_image_model(settings, find_device())
+    model = choose_image_model(settings, device)
     lines = [f"Images   {image.label} on {image.device} ({model.why}{_still_to_fetch(settings, model.what)})"]
     vosk = choose_vosk_model(settings)
     if speech.where == "cloud-run":

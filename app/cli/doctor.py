@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import ctypes.util
 import json
 import os
@@ -28,6 +29,7 @@ from typing import TYPE_CHECKING, Literal
 
 from app.cli.health import Health, Silent, ask, is_local
 from app.cli.ssh import Ssh, Trouble
+from app.disk import free_bytes, size_words
 from app.settings.boxes import parse_box, read_variables
 
 if TYPE_CHECKING:
@@ -152,6 +154,7 @@ def _checks_of_settings(env_file: Path) -> dict[str, Check]:
         "port": partial(_port, settings),
         "tokens": partial(_tokens, settings),
         "models": partial(_models, settings),
+        "onnx": partial(_onnx, settings),
         "disk": partial(_disk, settings),
     }
     names = [host for host in settings.allowed_hosts if "*" not in host]
@@ -373,16 +376,32 @@ def _models(settings: Settings) -> Finding:
     return Finding("models", Level.OK, ", ".join(here))
 
 
+def _onnx(settings: Settings) -> Finding:
+    """Whether what runs Vosk models in ONNX is here, if any of those is."""
+    from engines.errors import StudioError
+    from engines.speech.model import GET_ONNX, Layout, check_model_folder
+
+    wanted = []
+    places = dict.fromkeys(filter(None, (settings.models_dir, settings.vosk_models_dir)))
+    folders = [folder for place in places for folder in sorted(place.glob("[!.]*/"))]
+    for folder in filter(None, (settings.vosk_model, *folders)):
+        with contextlib.suppress(StudioError, OSError):
+            if check_model_folder(folder) is Layout.ONNX:
+                wanted.append(folder.name)
+    missing = [name for name in ("onnx-asr", "onnxruntime") if not _version(name)]
+    if not missing:
+        return Finding("onnx", Level.OK, f"onnx-asr {_version('onnx-asr')} is here, for Vosk models in ONNX")
+    if not wanted:
+        return Finding("onnx", Level.OK, "onnx-asr is not installed, and no model here needs it")
+    models = ", ".join(dict.fromkeys(wanted))
+    return Finding("onnx", Level.PROBLEM, f"{models}: cannot be used without {' and '.join(missing)}", GET_ONNX)
+
+
 def _disk(settings: Settings) -> Finding:
-    free = min(_free(folder) for folder in (settings.data_dir, settings.models_dir))
-    found = f"{free / 1e9:.1f} GB free for data and models"
+    free = min(free_bytes(folder) for folder in (settings.data_dir, settings.models_dir))
+    found = f"{size_words(free)} free for data and models"
     if free < LITTLE_BYTES:
         return Finding("disk", Level.PROBLEM, found, "free some: launch.py models prune, STUDIO_JOB_RETENTION_DAYS")
     if free < (SDXL_DOWNLOAD_BYTES if shutil.which("nvidia-smi") else ENOUGH_BYTES):
         return Finding("disk", Level.WARNING, found, "SDXL's weights alone take 7 GB")
     return Finding("disk", Level.OK, found)
-
-
-def _free(folder: Path) -> int:
-    """Where the folder is, or would be made."""
-    return shutil.disk_usage(next(path for path in (folder, *folder.parents) if path.exists())).free

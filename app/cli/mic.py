@@ -12,9 +12,8 @@ from contextlib import closing
 from pathlib import Path
 from queue import Empty, Full, Queue
 from threading import Event
-from types import ModuleType
-from typing import Any
 
+from app.microphone import PIECES_A_SECOND, Microphone, find_microphone, listed, microphones, recording
 from app.settings.fields import Settings
 from app.wiring import build_speech
 from app.work.live import live_transcript
@@ -27,12 +26,6 @@ from engines.speech.captions import to_srt, to_vtt
 DONE, FAILED, MISUSED = 0, 1, 2
 """Exit codes."""
 
-NO_PORTAUDIO = "PortAudio is missing, through which programs hear a microphone. Type: apt-get install libportaudio2"
-NO_DEVICE = (
-    "No microphone was found on this machine. Connect one and start again; --list shows what is there. On a rented "
-    "box there is none: use the Record button of the page, which hears the microphone of the browser's machine."
-)
-
 WRITERS: dict[str, Callable[[Transcript], str]] = {
     ".srt": to_srt,
     ".vtt": to_vtt,
@@ -40,7 +33,6 @@ WRITERS: dict[str, Callable[[Transcript], str]] = {
     ".json": lambda transcript: f"{transcript.model_dump_json(indent=2)}\n",
 }
 
-PIECES_A_SECOND = 10
 MAX_BEHIND = 60 * PIECES_A_SECOND
 """Pieces of sound that may wait on a machine that is busy for a moment: a minute."""
 METER = " ▁▂▃▄▅▆▇█"
@@ -55,68 +47,43 @@ def main(argv: Sequence[str], settings: Settings) -> int:
     except SystemExit as stop:  # argparse has said what is wrong, or has shown the help
         return MISUSED if stop.code else DONE
     try:
-        import sounddevice
-    except OSError:  # what sounddevice raises where its library is not found
-        return _fail(NO_PORTAUDIO)
-    try:
         if options.list:
-            print(_inputs(sounddevice) or NO_DEVICE)
+            found = "\n".join(map(listed, microphones()))
+            print(found or "No microphone was found on this machine.")
             return DONE
-        device = sounddevice.query_devices(options.device, "input")
-    except (sounddevice.PortAudioError, ValueError):
-        there = _inputs(sounddevice)
-        if not there:
-            return _fail(NO_DEVICE)
-        return _fail(f"There is no one microphone {options.device!r}. Name one of these by its number:\n{there}")
-    return _listen(sounddevice, device, options, settings)
+        return _listen(find_microphone(options.device), options, settings)
+    except StudioError as error:
+        return _fail(str(error))
 
 
-def _listen(sounddevice: ModuleType, device: dict[str, Any], options: argparse.Namespace, settings: Settings) -> int:
+def _listen(microphone: Microphone, options: argparse.Namespace, settings: Settings) -> int:
     speech = build_speech(settings)
     pieces: Queue[bytes] = Queue(MAX_BEHIND)
     lost, stop = Event(), Event()
 
-    def on_sound(sound: Any, _frames: int, _time: Any, status: Any) -> None:
-        """In PortAudio's thread, which must not wait."""
+    def on_sound(sound: bytes, overflow: bool) -> None:
         if stop.is_set():
             return
         try:
-            pieces.put_nowait(bytes(sound))
+            pieces.put_nowait(sound)
         except Full:
             lost.set()
-        if status.input_overflow:
+        if overflow:
             lost.set()
 
-    rate = round(device["default_samplerate"])
     screen = _Screen()
     segments: list[Segment] = []
     seconds = 0.0
     before = signal.signal(signal.SIGINT, lambda *_: stop.set())
     try:
-        request = parse(ListenRequest, {"sample_rate": rate, "language": options.language})
+        asked = {"language": options.language, "vocabulary": options.vocabulary}
+        request = parse(ListenRequest, {"sample_rate": microphone.sample_rate, **asked})
         print(f"Loading {speech.info.label} ...", file=sys.stderr)
-        with (
-            closing(speech),
-            closing(speech.listen(request, Event())) as session,
-            sounddevice.RawInputStream(
-                samplerate=rate,
-                blocksize=rate // PIECES_A_SECOND,
-                device=device["index"],
-                channels=1,
-                dtype="int16",
-                callback=on_sound,
-            ),
-        ):
-            print(f"Listening to {device['name']} at {rate} Hz. Ctrl-C stops.", file=sys.stderr)
+        with closing(speech), closing(speech.listen(request, Event())) as session, recording(microphone, on_sound):
+            print(f"Listening to {microphone.name} at {microphone.sample_rate} Hz. Ctrl-C stops.", file=sys.stderr)
             for heard in _heard(session, pieces, stop, screen):
                 segments += heard.segments
                 seconds = heard.seconds
-    except sounddevice.PortAudioError as error:
-        return _fail(
-            f"The microphone could not be opened or was lost ({error.args[0]}). Try another: --list, --device."
-        )
-    except StudioError as error:
-        return _fail(str(error))
     finally:
         signal.signal(signal.SIGINT, before)
     if lost.is_set():
@@ -163,17 +130,6 @@ def _peak(sound: bytes) -> float:
     return min(1.0, max(max(samples, default=0), -min(samples, default=0)) / FULL)
 
 
-def _inputs(sounddevice: ModuleType) -> str:
-    """A line for each device that can be listened to; * marks the default."""
-    default = sounddevice.default.device[0]
-    return "\n".join(
-        f"{'*' if device['index'] == default else ' '} {device['index']:>3}  {device['name']} "
-        f"({round(device['default_samplerate'])} Hz)"
-        for device in sounddevice.query_devices()
-        if device["max_input_channels"] > 0
-    )
-
-
 def _save(path: Path, transcript: Transcript) -> int:
     try:
         path.write_text(WRITERS[path.suffix.lower()](transcript), encoding="utf-8")
@@ -197,6 +153,13 @@ def _parser() -> argparse.ArgumentParser:
         "--device", type=_device, metavar="NUMBER|NAME", help="which of them; a part of its name will do"
     )
     parser.add_argument("--language", help="as BCP 47, e.g. en; default: the model's own")
+    parser.add_argument(
+        "--vocabulary",
+        action="append",
+        default=[],
+        metavar="PHRASE",
+        help="nothing but this is listened for; repeat it for further phrases",
+    )
     parser.add_argument(
         "--save", type=_writable, metavar="FILE", help="write the transcript: .srt, .vtt, .txt or .json"
     )

@@ -8,9 +8,11 @@ import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from app.disk import size_words
 from engines.errors import ModelMissing, StudioError
 from engines.events import Progress
 from engines.languages import bcp47, primary
+from engines.speech.model import check_usable
 from engines.weights.registry import read_registry
 from engines.weights.store import Installed, ModelStore, State
 
@@ -72,7 +74,7 @@ def _list(store: ModelStore) -> int:
         if not here and model.name in store.registry.public:
             absent += 1
             continue
-        rows.append((model.name, _size(model.bytes) if here else "-", model.state, str(model.path)))
+        rows.append((model.name, size_words(model.bytes) if here else "-", model.state, str(model.path)))
     _print_table(rows)
     if absent:
         print(f"{absent} more speech models can be fetched: models list --language de, or models pull to see them all.")
@@ -98,7 +100,7 @@ def _offer(store: ModelStore, models: Iterable[Installed]) -> int:
             (
                 model.name,
                 model.language or "-",
-                _size(size) if size else "-",
+                size_words(size) if size else "-",
                 model.licence or "-",
                 model.state,
                 model.label,
@@ -129,7 +131,7 @@ def _pull(store: ModelStore, name: str) -> int:
     if model.source is None:
         print(f"{name} is built in: there is nothing to fetch.")
         return DONE
-    for wanted in (name, *model.needs):
+    for wanted in store.registry.with_needs(name):
         stopped = _pull_one(store, wanted)
         if stopped:
             return stopped
@@ -147,7 +149,13 @@ def _pull_one(store: ModelStore, name: str) -> int:
         return _fail("Stopped. The same command goes on from here.")
     finally:
         show.end()
-    print(f"{name} is in {folder} ({store.registry.find(name).licence}).")
+    model = store.registry.find(name)
+    print(f"{name} is in {folder} ({model.licence}).")
+    if model.kind == "speech":
+        try:
+            check_usable(folder)
+        except ModelMissing as error:
+            print(error)
     return DONE
 
 
@@ -156,11 +164,11 @@ def _prune(store: ModelStore, *, also_by_hand: bool) -> int:
     for leftover in store.leftovers(also_by_hand=also_by_hand):
         store.remove(leftover)
         freed += leftover.bytes
-        print(f"Removed {leftover.path} ({_size(leftover.bytes)}): {leftover.what}.")
-    print(f"Freed {_size(freed)}." if freed else "Nothing to remove.")
+        print(f"Removed {leftover.path} ({size_words(leftover.bytes)}): {leftover.what}.")
+    print(f"Freed {size_words(freed)}." if freed else "Nothing to remove.")
     if not also_by_hand:
         for kept in store.leftovers(also_by_hand=True):
-            print(f"Kept {kept.path} ({_size(kept.bytes)}): {kept.what}. `models prune --all` removes it too.")
+            print(f"Kept {kept.path} ({size_words(kept.bytes)}): {kept.what}. `models prune --all` removes it too.")
     return DONE
 
 
@@ -205,13 +213,7 @@ class _Show:
 
 
 def _of(now: Progress) -> str:
-    return f"{now.stage} {now.fraction:4.0%} of {_size(now.total)}"
-
-
-def _size(count: int) -> str:
-    if count >= 1e9:
-        return f"{count / 1e9:.2f} GB"
-    return f"{count / 1e6:.1f} MB" if count >= 50_000 else f"{count / 1e3:.1f} kB"
+    return f"{now.stage} {now.fraction:4.0%} of {size_words(now.total)}"
 
 
 def _fail(text: str, code: int = FAILED) -> int:

@@ -86,6 +86,16 @@ def run(command: Command) -> int:
         from app.cli import doctor
 
         return doctor.main(command.rest, env_file=ROOT / ".env")
+    if command.name == "serve":
+        # Before anything else is imported: what the process for pictures has to import takes as long as all of ours.
+        from engines.errors import EngineCrashed
+        from engines.sdxl.start import start
+
+        try:
+            pictures = start()
+        except EngineCrashed as crashed:
+            sys.stderr.write(f"{crashed}\n")
+            return 1
     from app.settings.fields import load, load_data, load_transcriber
     from app.settings.report import SettingsRefused
 
@@ -120,7 +130,7 @@ def run(command: Command) -> int:
         return deliveries.main(command.rest, settings.data_dir)
     from app.cli import serve
 
-    return serve.main(settings)
+    return serve.main(settings, pictures)
 
 
 def _parser(name: str) -> _Parser:

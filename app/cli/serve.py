@@ -19,18 +19,17 @@ from engines.imports import quick_imports, without
 
 if TYPE_CHECKING:
     from app.studio import Studio
+    from engines.child import Child
 
 
-def main(settings: Settings) -> int:
-    """Serve until told to stop. 0 after a stop that cut nothing short."""
+def main(settings: Settings, pictures: Child) -> int:
+    """Serve until told to stop. 0 after a stop that cut nothing short.
+
+    `pictures`: the process that they are made in.
+    """
     set_up_logging()
     # For what libraries write: uploads on the page, downloaded weights.
     os.umask(0o077)
-    # Read when torch is loaded. Threads that wait by spinning take each other's cores: on a busy machine of two, one
-    # small picture took minutes instead of seconds. Threads that never spin (OMP_WAIT_POLICY=PASSIVE) take 1.6 times
-    # as long on a quiet one. So a short spin, then sleep; bench/cpu_threads.py measures it. A user's own policy stands.
-    if "OMP_WAIT_POLICY" not in os.environ:
-        os.environ.setdefault("GOMP_SPINCOUNT", "10000")
     # People's photos and recordings belong with the rest of their data, not in a folder that a machine's users share.
     os.environ.setdefault("GRADIO_TEMP_DIR", str(settings.data_dir.resolve() / "gradio"))
     try:
@@ -38,18 +37,25 @@ def main(settings: Settings) -> int:
         # Only now the slow imports: a taken port is told at once.
         with quick_imports("gradio.component_meta", _leave_out_stubs):
             from app.ui.page import import_page
-            from app.wiring import build_studio, describe, open_accounts
+            from app.wiring import build_studio, describe, open_accounts, open_images
 
+            # Before the page, beside whose imports the model so is loaded.
+            image = open_images(settings, pictures)
             # Gradio has an MCP server of its own, for which it would import half a second of schemas. Ours
             # stands in app/http/mcp.py and imports them when it is switched on.
             with without("mcp"):
                 import_page()
             accounts = open_accounts(settings)
-            studio = build_studio(settings, accounts)
+            device = image.device
+            studio = build_studio(settings, accounts, image)
     except (PortRefused, StudioError) as refused:
         sys.stderr.write(f"{refused}\n")
         return 1
-    return serve(studio, accounts, listener, lambda: say(welcome(settings, accounts, describe(settings, studio))))
+
+    def on_started() -> None:
+        say(welcome(settings, accounts, describe(settings, studio, device)))
+
+    return serve(studio, accounts, listener, on_started)
 
 
 def _leave_out_stubs(component_meta: ModuleType) -> None:

@@ -38,8 +38,6 @@ FRESH_SECONDS = 0.5
 class Page:
     """What a page asks of the app that it is part of."""
 
-    scripts: tuple[str, ...]
-    """Texts of scripts that it puts into itself, for SecurityHeaders."""
     clean_up: Callable[[], None]
     """To be called once an hour. Raises OSError."""
 
@@ -47,7 +45,7 @@ class Page:
 def create_studio(studio: Studio, accounts: Accounts, add_page: Callable[[FastAPI, Studio], Page]) -> FastAPI:
     """Everything behind the port, over the given engines and stores. `add_page` mounts the page at `/`."""
     # Here, because the speech service is to start fast: they are a third of what its start would import.
-    from app.http.routes import corrections, files, images, jobs, legacy, metrics, transcripts
+    from app.http.routes import corrections, files, images, jobs, legacy, library, metrics, presets, transcripts
 
     settings = studio.settings
     chores: list[Callable[[], None]] = []
@@ -65,9 +63,11 @@ def create_studio(studio: Studio, accounts: Accounts, add_page: Callable[[FastAP
             transcribe.router,
             live.router,
             models.router,
+            library.router,
             jobs.router,
             transcripts.router,
             corrections.router,
+            presets.router,
             files.router,
         ),
         accounts,
@@ -75,6 +75,10 @@ def create_studio(studio: Studio, accounts: Accounts, add_page: Callable[[FastAP
         running,
     )
     add_docs(app)
+    if settings.microphone:
+        from app.http.routes import microphones
+
+        app.include_router(microphones.router)
     if settings.mcp:
         from app.http.mcp import add_mcp
 
@@ -100,7 +104,6 @@ def create_studio(studio: Studio, accounts: Accounts, add_page: Callable[[FastAP
         standings=studio.queue.standings,
         proxies=settings.trusted_proxies,
         public_url=settings.public_url,
-        scripts=page.scripts,
     )
     return app
 

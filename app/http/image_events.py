@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from io import BytesIO
 from typing import Literal
 
 from pydantic import Field
 
 from app.concurrency import run_blocking
-from app.http.routes.files import SAVE_OPTIONS, convert
 from app.http.stream import Event, sse
 from app.jobs.live import JobEvent
 from app.jobs.model import Job
 from app.jobs.queue import Queue
-from app.work.image import PicturesResult, PictureWork
+from app.work.background import KEEP, TRANSPARENT, CutOuts
+from app.work.image import SAVE_OPTIONS, PicturesResult, PictureWork
+from app.work.picture_file import CutOut, Wish, made
+from engines.errors import NobodyFound
 from engines.events import Preview
 from engines.results import Result, Unused
 
 OutputFormat = Literal["png", "jpeg", "webp"]
+Background = Literal["transparent", "opaque"]
 
 
 class InputTokens(Result):
@@ -42,7 +48,7 @@ class _PictureEvent(Event):
     size: str = Field(description="WIDTHxHEIGHT of the finished picture, in pixels")
     output_format: OutputFormat
     quality: Literal["auto"] = "auto"
-    background: Literal["opaque"] = "opaque"
+    background: Background = "opaque"
     created_at: int
     job_id: str
 
@@ -93,12 +99,15 @@ class ImageEvents:
         completed: type[GenerationCompleted] | type[EditCompleted],
         output_format: OutputFormat,
         partial_images: int,
+        cut_outs: CutOuts | None,
     ) -> None:
+        """`cut_outs`: where the pictures are wanted without their background."""
         self._queue = queue
         self._partial = partial
         self._completed = completed
         self._format = output_format
         self._wanted = partial_images
+        self._cut_outs = cut_outs
         self._sent = 0
 
     async def __call__(self, event: JobEvent) -> list[bytes]:
@@ -133,24 +142,52 @@ class ImageEvents:
     def _pictures(self, job: Job, pngs: list[bytes]) -> list[bytes]:
         result = job.result
         assert isinstance(result, PicturesResult)
-        return [
-            sse(
-                self._completed(
-                    b64_json=in_format(png, self._format),
-                    size=f"{picture.width}x{picture.height}",
-                    output_format=self._format,
-                    created_at=int(job.created_at),
-                    seed=picture.seed,
-                    model=result.model,
-                    demo=result.demo,
-                    job_id=job.id,
-                    warnings=job.warnings,
-                )
+        events = []
+        for picture, one in zip(result.images, delivered(job, pngs, self._format, self._cut_outs), strict=True):
+            event = self._completed(
+                b64_json=one.b64,
+                size=f"{picture.width}x{picture.height}",
+                output_format=self._format,
+                background=one.background,
+                created_at=int(job.created_at),
+                seed=picture.seed,
+                model=result.model,
+                demo=result.demo,
+                job_id=job.id,
+                warnings=(*job.warnings, *one.warnings),
             )
-            for picture, png in zip(result.images, pngs, strict=True)
-        ]
+            events.append(sse(event))
+        return events
 
 
-def in_format(png: bytes, output_format: OutputFormat) -> str:
-    """A picture of a result in base64."""
-    return base64.b64encode(png if output_format == "png" else convert(png, output_format)).decode()
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """A picture of a result as a client gets it, in base64."""
+
+    b64: str
+    background: Background = "opaque"
+    warnings: tuple[Unused, ...] = ()
+
+
+def delivered(
+    job: Job, pngs: Sequence[bytes], output_format: OutputFormat, cut_outs: CutOuts | None
+) -> list[Delivered]:
+    """The pictures of a job that has some, without their background where `cut_outs` are given and somebody is in them.
+
+    Raises BackgroundModelMissing, ModelInvalid.
+    """
+    done = []
+    for number, (file, png) in enumerate(zip(job.files, pngs, strict=True), start=1):
+        try:
+            cut_out = None if cut_outs is None else partial(cut_outs.of, file.sha256)
+            done.append(_delivered(png, output_format, cut_out))
+        except NobodyFound:
+            told = Unused("background", f"Nobody was found in picture {number}, so it has kept its background.")
+            done.append(replace(_delivered(png, output_format, None), warnings=(told,)))
+    return done
+
+
+def _delivered(png: bytes, output_format: OutputFormat, cut_out: CutOut | None) -> Delivered:
+    wish = Wish(output_format, recipe=output_format == "png", background=TRANSPARENT if cut_out else KEEP)
+    data = png if wish.as_stored else made(png, wish, cut_out)
+    return Delivered(base64.b64encode(data).decode(), "transparent" if cut_out else "opaque")

@@ -32,10 +32,13 @@ class FileLinks:
         self._signer = signer
         self._now = now
 
-    def link(self, base_url: str, file_id: str, picture_format: str | None = None) -> str:
+    def link(
+        self, base_url: str, file_id: str, picture_format: str | None = None, background: str | None = None
+    ) -> str:
         """An address under `base_url` (which ends with a slash) for whoever has it."""
+        asked = {"format": picture_format, "background": background}
+        wish = {name: value for name, value in asked.items() if value is not None}
         expires = str(int(self._now()) + LASTS_SECONDS)
-        wish = {} if picture_format is None else {"format": picture_format}
         query = {**wish, "expires": expires, "signature": self._signer.sign(PURPOSE, file_id, expires)}
         return f"{base_url}files/{file_id}?{urlencode(query)}"
 

@@ -19,6 +19,8 @@ from app.concurrency import run_blocking
 from app.http.middleware.limits import BodyTooLarge
 from app.http.middleware.throttle import Throttle
 from app.http.sessions import Sessions
+from app.i18n.language import language, language_of, speaking
+from app.i18n.texts import mark, say
 from engines.errors import InvalidRequest
 
 LOGIN = "/login"
@@ -26,7 +28,16 @@ LOGOUT = "/logout"
 MAX_BYTES = 16 * 1024
 """Of a log-in, which anybody may send."""
 
-WRONG = "That token is not known here, or it has expired or was revoked."
+WRONG = mark("That token is not known here, or it has expired or was revoked.")
+TOO_MANY = mark("Too many wrong tokens came from this address. Try again in {seconds} s.")
+
+WORDS = {
+    "title": mark("Log in · Carrot Studio"),
+    "intro": mark("Log in with your token."),
+    "token": mark("Token"),
+    "log_in": mark("Log in"),
+    "how": mark("Whoever runs the studio makes one:"),
+}
 
 
 class LoginPage:
@@ -35,8 +46,15 @@ class LoginPage:
     def __init__(self) -> None:
         self._text = Template((Path(__file__).parent / "login.html").read_text(encoding="utf-8"))
 
-    def answer(self, after: str, *, problem: str = "", wait: float = 0.0, status: int = 401) -> HTMLResponse:
-        """`after`: the path to go on to. `wait`: seconds for which no wrong token is looked at."""
+    def answer(
+        self, asked: Headers, after: str, *, problem: str = "", wait: float = 0.0, status: int = 401
+    ) -> HTMLResponse:
+        """In the language that `asked`, the request's headers, want. `after`: the path to go on to. `wait`: seconds for
+        which no wrong token is looked at."""
+        with speaking(language_of(asked)):
+            return self._answer(after, problem, wait, status)
+
+    def _answer(self, after: str, problem: str, wait: float, status: int) -> HTMLResponse:
         headers = {"Cache-Control": "no-store"}
         if status == 401:
             # Without Basic, for which a browser would put its own question in front of the page.
@@ -44,8 +62,10 @@ class LoginPage:
         if wait:
             seconds, status = math.ceil(wait), 429
             headers = {"Cache-Control": "no-store", "Retry-After": str(seconds)}
-            problem = f"Too many wrong tokens came from this address. Try again in {seconds} s."
-        text = self._text.substitute(next=html.escape(after), problem=html.escape(problem))
+            problem = TOO_MANY
+        told = html.escape(say(problem, seconds=math.ceil(wait))) if problem else ""
+        words = {name: html.escape(say(text)) for name, text in WORDS.items()}
+        text = self._text.substitute(words, language=language(), next=html.escape(after), problem=told)
         return HTMLResponse(text, status, headers)
 
 
@@ -58,8 +78,10 @@ def add_login(app: FastAPI, sessions: Sessions, throttle: Throttle, page: LoginP
     """Add /login and /logout. They need no token, and SiteGuard keeps other sites' pages from them."""
 
     @app.get(LOGIN, include_in_schema=False)
-    async def show() -> Response:
-        return RedirectResponse("/", 303) if sessions.accounts.open else page.answer("/", status=200)
+    async def show(request: Request) -> Response:
+        if sessions.accounts.open:
+            return RedirectResponse("/", 303)
+        return await run_blocking(page.answer, request.headers, "/", status=200)
 
     @app.post(LOGIN, include_in_schema=False)
     async def log_in(request: Request) -> Response:
@@ -69,7 +91,7 @@ def add_login(app: FastAPI, sessions: Sessions, throttle: Throttle, page: LoginP
         if caller is None:
             wait = throttle.failed(request.client.host if request.client else "")
             # On a thread for as long as compressing and escaping take, which anybody may ask for.
-            return await run_blocking(page.answer, after, problem=WRONG, wait=wait)
+            return await run_blocking(page.answer, request.headers, after, problem=WRONG, wait=wait)
         response = RedirectResponse(after, 303, {"Cache-Control": "no-store"})
         if caller.token_id:
             # Before a proxy that speaks TLS only the browser knows that it does.

@@ -35,13 +35,13 @@ from starlette.routing import Route
 from app.about import version
 from app.concurrency import run_blocking
 from app.http.deps import MAX_KEY_CHARS, base_url_of
-from app.http.routes.files import convert
 from app.http.views import view_of
 from app.jobs.model import Job, JobError
 from app.jobs.queue import Submission
 from app.scopes import require_kind
 from app.studio import Studio
 from app.work.image import PicturesResult
+from app.work.picture_file import Wish, made
 from app.work.presets import AvatarRequest, HeroRequest
 from app.work.request import JobRequest, unknown_fields
 from app.work.speech import TranscriptionRequest, TranscriptionResult
@@ -162,7 +162,7 @@ class Tools:
         content: list[ContentBlock] = [TextContent(type="text", text=_summary(job, told))]
         if isinstance(job.result, PicturesResult):
             for file in job.files:
-                small = await run_blocking(convert, await self._studio.queue.content(file), "webp", SHOWN_PIXELS)
+                small = await run_blocking(made, await self._studio.queue.content(file), Wish("webp", SHOWN_PIXELS))
                 content.append(
                     ImageContent(type="image", data=base64.b64encode(small).decode(), mime_type="image/webp")
                 )

@@ -13,6 +13,7 @@ from starlette.requests import Request
 
 from app.http.uploads import Upload, receive_upload
 from engines.errors import InvalidRequest
+from engines.requests import MAX_VOCABULARY
 
 ResponseFormat = Literal["json", "text", "srt", "vtt", "verbose_json", "tsv"]
 Granularity = Literal["word", "segment"]
@@ -25,7 +26,9 @@ STREAMED_FORMATS = ("json", "text")
 GRANULARITY_FIELD = re.compile(r"timestamp_granularities(\[\d*\])?")
 """With empty brackets from OpenAI's clients, with numbers from those of PHP and the like, without from people."""
 
-USED_FIELDS = ("language", "response_format", "stream", "user", "safety_identifier")
+VOCABULARY_FIELD = re.compile(r"vocabulary(\[\d*\])?")
+
+USED_FIELDS = ("language", "response_format", "speakers", "stream", "user", "safety_identifier")
 
 MAX_USER_CHARS = 200
 
@@ -41,6 +44,17 @@ _FORM_SCHEMA: dict[str, Any] = {
             "type": "boolean",
             "default": False,
             "description": "With json or text: answer with server-sent events, the text as it is heard.",
+        },
+        "vocabulary": {
+            "type": "array",
+            "items": {"type": "string"},
+            "maxItems": MAX_VOCABULARY,
+            "description": "Words and phrases to listen for, and no others; a line or a field for each.",
+        },
+        "speakers": {
+            "type": "boolean",
+            "default": False,
+            "description": "Tell who speaks: each segment gets its speaker's letter. Needs a speaker model.",
         },
         "user": {"type": "string", "maxLength": MAX_USER_CHARS, "description": "Your end user, opaque."},
         "timestamp_granularities[]": {
@@ -75,6 +89,8 @@ class TranscriptionForm:
     user: str
     """The caller's end user, opaque; empty if it did not say."""
     granularities: frozenset[Granularity]
+    vocabulary: tuple[str, ...]
+    speakers: bool
     unused: tuple[str, ...]
     """Names of fields that came with a value and change nothing: unknown ones, those that the model has no use for."""
 
@@ -90,7 +106,7 @@ async def open_transcription_form(
     """
     async with receive_upload(request, max_bytes=max_bytes, tmp_dir=tmp_dir) as upload:
         response_format = _response_format(upload.last("response_format"))
-        stream = upload.last("stream").lower() in ("true", "1")
+        stream = _flag(upload, "stream")
         if stream and response_format not in STREAMED_FORMATS:
             raise InvalidRequest(
                 "response_format",
@@ -98,6 +114,8 @@ async def open_transcription_form(
             )
         asked = tuple(name for name in upload.fields if GRANULARITY_FIELD.fullmatch(name))
         used = USED_FIELDS + (asked if response_format == "verbose_json" else ())
+        phrases = tuple(name for name in upload.fields if VOCABULARY_FIELD.fullmatch(name))
+        used += phrases
         assert upload.path is not None
         yield TranscriptionForm(
             path=upload.path,
@@ -109,8 +127,16 @@ async def open_transcription_form(
             stream=stream,
             user=_user(upload),
             granularities=_granularities(value for name in asked for value in upload.fields[name]),
+            vocabulary=tuple(
+                line for name in phrases for value in upload.fields[name] for line in value.splitlines() if line.strip()
+            ),
+            speakers=_flag(upload, "speakers"),
             unused=upload.unknown((*used, "model") if upload.last("model") == model else used),
         )
+
+
+def _flag(upload: Upload, name: str) -> bool:
+    return upload.last(name).lower() in ("true", "1")
 
 
 def _user(upload: Upload) -> str:

@@ -120,6 +120,18 @@ class Edit:
 
 
 @dataclass(frozen=True, slots=True)
+class Listing:
+    """How a list of what was made shows a result, and by what it is found."""
+
+    words: str
+    """What a search looks through."""
+    preset: str
+    model: str
+    card: BaseModel
+    """What a list shows of it, so that a list of long results need not read them."""
+
+
+@dataclass(frozen=True, slots=True)
 class Received:
     """A file on its way in or out: whole, at a path of the store's own, and not yet anybody's."""
 
@@ -242,6 +254,8 @@ class Kind(ABC, Generic[Q, W, M, R]):
     request_type: type[Q]
     work_type: type[W]
     result_type: type[R]
+    card_type: type[BaseModel] | None = None
+    """Of its listings; None: its results are in no list."""
 
     @abstractmethod
     def prepare(self, request: Q, inputs: Mapping[str, Received]) -> tuple[W, tuple[Unused, ...]]:
@@ -265,6 +279,10 @@ class Kind(ABC, Generic[Q, W, M, R]):
     def kept(self, request: Q, work: W) -> Mapping[str, tuple[str, str]]:  # noqa: ARG002 - for kinds that keep some
         """Inputs that stay after a run that made a result, as files of it: file name and media type by input's name."""
         return {}
+
+    def listing(self, request: Q, work: W, result: R, edit: Edit) -> Listing | None:  # noqa: ARG002 - where it has a card
+        """How a result is listed, with what somebody made of it since."""
+        return None
 
     @abstractmethod
     def run(self, work: W, inputs: Mapping[str, Path], context: Context) -> M:
@@ -310,6 +328,43 @@ class FileNotFound(StudioError):
 
     def __init__(self, file_id: str) -> None:
         super().__init__(f"There is no file {file_id[:80]!r}. It may have been deleted, or the id is mistyped.")
+
+
+class JobUnfinished(StudioError):
+    """What was asked for is for jobs that have ended."""
+
+    code = "job_unfinished"
+    status = 409
+
+    def __init__(self, job_id: str, state: str) -> None:
+        super().__init__(
+            f"Job {job_id} is {state}, and only one that has ended can be deleted. Cancel it first (DELETE "
+            f"/jobs/{job_id} without forget), or wait for its end."
+        )
+
+
+class Undelivered(StudioError):
+    """Somebody is still to be told of a job, so it cannot be deleted."""
+
+    code = "undelivered"
+    status = 409
+    retry_after = 60
+
+    def __init__(self, job_id: str) -> None:
+        super().__init__(
+            f"Job {job_id} cannot be deleted yet: a webhook or Firestore is still to be told of it. Try again once "
+            "that has arrived or was given up; whoever runs the studio sees both with python3 launch.py doctor."
+        )
+
+
+class NothingMade(StudioError):
+    """The job has no result that could be marked or packed."""
+
+    code = "nothing_made"
+    status = 409
+
+    def __init__(self, job_id: str, state: str) -> None:
+        super().__init__(f"Job {job_id} has no result: its state is {state}. Choose one that succeeded.")
 
 
 class QueueFull(StudioError):

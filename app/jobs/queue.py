@@ -6,7 +6,8 @@ import hashlib
 import logging
 import threading
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -28,10 +29,13 @@ from app.jobs.model import (
     JobFile,
     JobNotFound,
     JobState,
+    JobUnfinished,
+    NothingMade,
     Opener,
     Priority,
     Received,
     StorageFailed,
+    Undelivered,
     Webhook,
     new_job_id,
 )
@@ -39,6 +43,7 @@ from app.jobs.quota import Limits, Quota, Standing
 from app.jobs.states import Claim, Outcome, States
 from app.jobs.store.database import Database
 from app.jobs.store.jobs import JobRows
+from app.jobs.store.library import Choices, Found, LibraryRows, Search
 from app.jobs.store.outbox import Deliverer, Outbox
 from engines.errors import Cancelled, InvalidRequest
 from engines.events import Event as EngineEvent
@@ -95,6 +100,7 @@ class Queue:
         """
         self._kinds = {kind.name: kind for kind in kinds}
         self._rows = JobRows(self._kinds)
+        self._library = LibraryRows(self._kinds)
         self._database = database
         self._files = files
         self._capacity = capacity
@@ -107,13 +113,19 @@ class Queue:
             on_change(job)
 
         self._live = LiveJobs(changed, now)
-        self._states = States(database, self._rows, files, self._live, self.outbox, now)
+        self._states = States(database, self._rows, self._library, files, self._live, self.outbox, now)
         self._work_came = threading.Condition()
+        self._spare_times: dict[threading.Event, str] = {}
         self._draining = False
         self._stopping = False
+        self._deleted = True
+        """Something was, and its words are still in the index: perhaps of an earlier process, too."""
+        self._merging = False
+        self._on_deleted: list[Callable[[str], None]] = []
         for old, new in (renamed or {}).items():
             with database.write() as db:
                 self._rows.rename_account(db, old, new)
+                self._library.rename_account(db, old)
         self._quota = Quota(limits or Limits(), now)
         if limits is not None and (limits.per_day or limits.user_per_day):
             # The whole table is read for it, once.
@@ -295,16 +307,88 @@ class Queue:
                 raise EditConflict(revision or 0, latest.revision)
             if self._rows.state(db, job.id) is None:
                 raise JobNotFound(job.id)
-            return self._rows.put_edit(db, job.id, content, self._now())
+            edit = self._rows.put_edit(db, job.id, content, self._now())
+            self._library.put(db, job, edit)
+            return edit
+
+    # -- what was made
+
+    async def search(self, account: str, search: Search) -> Found:
+        """One page of what the account has made. Raises InvalidRequest for a `before` that is not the account's."""
+
+        def read() -> Found:
+            with self._database.read() as db:
+                before = None
+                if search.before is not None:
+                    before = self._rows.number_of(db, search.before, account)
+                    if before is None:
+                        raise InvalidRequest(
+                            "before",
+                            f"before is {search.before[:64]!r}, which is no job of yours; it may have been deleted. "
+                            "Name one that is there, or begin again without it.",
+                        )
+                return self._library.search(db, account, search, before)
+
+        return await run_blocking(read)
+
+    async def choices(self, account: str) -> Choices:
+        """What the account's list can be narrowed to."""
+
+        def read() -> Choices:
+            with self._database.read() as db:
+                return self._library.choices(db, account)
+
+        return await run_blocking(read)
+
+    async def is_favourite(self, job: Job) -> bool:
+        """Whether somebody marked it."""
+
+        def read() -> bool:
+            with self._database.read() as db:
+                return self._library.is_marked(db, job.number)
+
+        return await run_blocking(read)
+
+    def mark(self, job: Job, *, favourite: bool) -> None:
+        """Raises NothingMade, StorageFailed."""
+        with self._database.write() as db:
+            if not self._library.mark(db, job.id, favourite=favourite):
+                raise NothingMade(job.id, job.state.value)
+
+    def delete(self, job_id: str, account: str) -> None:
+        """Delete a job that has ended, with its files, its history and its words; what was delivered of it stays there.
+
+        Raises JobNotFound, also when it is somebody else's, JobUnfinished, Undelivered, StorageFailed.
+        """
+        with self._database.exclusive():
+            with self._database.write() as db:
+                state = self._rows.state(db, job_id)
+                if state is None or self._rows.number_of(db, job_id, account) is None:
+                    raise JobNotFound(job_id)
+                if not state[0].final:
+                    raise JobUnfinished(job_id, state[0].value)
+                if self._rows.is_undelivered(db, job_id):
+                    raise Undelivered(job_id)
+                gone = self._rows.delete(db, job_id)
+            self._files.delete(gone)
+            self._live.forget([job_id])
+            self._deleted = True
+        for told in self._on_deleted:
+            told(job_id)
+
+    def on_deleted(self, told: Callable[[str], None]) -> None:
+        """Call `told` with the id of each job that is deleted from now on: for who keeps copies of its files."""
+        self._on_deleted.append(told)
 
     # -- what workers do
 
-    def claim(self, device: str) -> Claim | None:
-        """Start the device's next job; wait for one if there is none. None when the server stops."""
+    def claim(self, device: str, patience: float | None = None) -> Claim | None:
+        """Start the device's next job; wait for one if there is none. None when the server stops, and when none has
+        come for `patience` seconds."""
         while True:
             with self._work_came:
-                self._work_came.wait_for(lambda: self._stopping or self._live.count(device, JobState.QUEUED))
-            if self._stopping:
+                came = self._work_came.wait_for(lambda: self._is_wanted(device), patience)
+            if self._stopping or not came:
                 return None
             try:
                 claim = self._states.claim(device)
@@ -314,6 +398,26 @@ class Queue:
                 continue
             if claim is not None:
                 return claim
+
+    @contextmanager
+    def spare_time(self, device: str) -> Iterator[threading.Event]:
+        """For what is to be done only while the device has no job: the event is set when one comes, or when the server
+        takes no more work."""
+        wanted = threading.Event()
+        with self._work_came:
+            self._spare_times[wanted] = device
+            if self._draining or self._is_wanted(device):
+                wanted.set()
+        try:
+            yield wanted
+        finally:
+            with self._work_came:
+                del self._spare_times[wanted]
+
+    @property
+    def stopping(self) -> bool:
+        """Whether workers are to end."""
+        return self._stopping
 
     def tell(self, job_id: str, event: EngineEvent) -> None:
         """An engine's event, for whoever follows the job. Never waits."""
@@ -334,6 +438,13 @@ class Queue:
 
     def end(self, job: Job, outcome: Outcome) -> None:
         """Store how a run of the job ended, unless that run has been given up meanwhile."""
+        if outcome.run_again:
+            try:
+                if self._states.run_again(job):
+                    self._call_workers()
+                    return
+            except StorageFailed as problem:
+                log.error("job %s could not be taken back to the queue: %s", job.id, problem)
         self._states.end(job, JobState.RUNNING, outcome)
 
     # -- what the server does
@@ -358,6 +469,7 @@ class Queue:
     def drain(self) -> None:
         """Take no new work from now on; what was acknowledged goes on."""
         self._draining = True
+        self._call_workers()
 
     def give_up(self) -> None:
         """Stop the running jobs, which are run again after the next start, and tell whoever waits."""
@@ -391,6 +503,19 @@ class Queue:
                 if (cancel := self._live.cancel_event(job.id)) is not None:
                     cancel.set()
                 self._states.end(job, job.state, Outcome(error=JobError.of(DeadlineExceeded())))
+        self._merge_words()
+
+    def _merge_words(self) -> None:
+        """After something was deleted, a part of the index at a time."""
+        begin, self._deleted = self._deleted, False
+        if not (begin or self._merging):
+            return
+        try:
+            with self._database.write(durable=False) as db:
+                self._merging = self._library.merge(db, begin=begin)
+        except StorageFailed as problem:
+            self._deleted = True
+            log.error("the words of deleted jobs could not be taken out of the index yet: %s", problem)
 
     def prune(self, older_than_seconds: float) -> int:
         """Delete final jobs and their files that ended longer ago than this; how many. Raises StorageFailed."""
@@ -401,7 +526,11 @@ class Queue:
                     ids, gone = self._rows.forget(db, self._now() - older_than_seconds, FORGET_AT_ONCE)
                 self._files.delete(gone)
                 self._live.forget(ids)
+            for job_id in ids:
+                for told in self._on_deleted:
+                    told(job_id)
             deleted += len(ids)
+            self._deleted = self._deleted or bool(ids)
             if len(ids) < FORGET_AT_ONCE:
                 return deleted
 
@@ -428,6 +557,12 @@ class Queue:
             for change in changes
         ]
 
+    def _is_wanted(self, device: str) -> bool:
+        return self._stopping or self._live.count(device, JobState.QUEUED) > 0
+
     def _call_workers(self) -> None:
         with self._work_came:
+            for event, device in self._spare_times.items():
+                if self._draining or self._is_wanted(device):
+                    event.set()
             self._work_came.notify_all()

@@ -35,6 +35,7 @@ from app.jobs.model import (
 )
 from app.jobs.store.database import Database
 from app.jobs.store.jobs import JobRows
+from app.jobs.store.library import LibraryRows
 from app.jobs.store.outbox import Outbox
 from engines.errors import Cancelled
 
@@ -59,6 +60,8 @@ class Outcome:
     kept: tuple[JobFile, ...] = ()
     """Inputs of the job that its result needs: they stay as files of it."""
     error: JobError | None = None
+    run_again: bool = False
+    """The error is not the job's own: it is run again, MAX_ATTEMPTS times in all."""
 
 
 class States:
@@ -68,6 +71,7 @@ class States:
         self,
         database: Database,
         rows: JobRows,
+        library: LibraryRows,
         files: Files,
         live: LiveJobs,
         outbox: Outbox,
@@ -75,6 +79,7 @@ class States:
     ) -> None:
         self._database = database
         self._rows = rows
+        self._library = library
         self._files = files
         self._live = live
         self._outbox = outbox
@@ -231,6 +236,21 @@ class States:
                 self._outbox.add(db, waiting)
             self._live.put(waiting, change_id)
 
+    def run_again(self, job: Job) -> bool:
+        """Take a running job whose run was lost back to the queue, before all that came later; False if it had its
+        MAX_ATTEMPTS, or has ended meanwhile. Raises StorageFailed."""
+        with self._database.exclusive():
+            with self._database.write() as db:
+                cancel = self._live.cancel_event(job.id)
+                left = self._rows.state(db, job.id) == (JobState.RUNNING, job.attempt)
+                if not left or self._rows.runs(db, job) >= MAX_ATTEMPTS or cancel is None or cancel.is_set():
+                    return False
+                waiting = _waiting_again(job)
+                change_id = self._rows.change(db, waiting)
+                self._outbox.add(db, waiting)
+            self._live.put(waiting, change_id)
+            return True
+
     def take_up(self) -> None:
         """What the last process left: waiting jobs wait on, running ones are to be run again. Raises StorageFailed."""
         with self._database.exclusive():
@@ -274,6 +294,8 @@ class States:
                     return
                 change_id = self._rows.change(db, ended)
                 self._rows.add_files(db, job.id, ended.files)
+                if ended.state is JobState.SUCCEEDED:
+                    self._library.put(db, ended, self._rows.edit(db, job.id))
                 for received in made:
                     self._files.place(received)
                 gone = self._rows.drop_inputs(db, job.id)

@@ -16,10 +16,14 @@ from typing import Any
 from app.jobs.model import AnyKind, Context, Job, JobError, JobFile, JobState, Received
 from app.jobs.queue import Queue
 from app.jobs.states import Claim, Outcome
-from engines.errors import Cancelled, StudioError
+from engines.errors import Cancelled, ProcessLost, StudioError
 from engines.events import OnProgress, Progress
 
 log = logging.getLogger(__name__)
+
+SPARE_AFTER_SECONDS = 5.0
+"""A device that had no job for so long has spare time: long enough that a person who looks at a picture and presses
+again finds it free."""
 
 MADE_AT_ONCE = 2
 """Jobs whose results wait to be stored, for each thread of the device: their pictures are in memory until then."""
@@ -52,14 +56,25 @@ class Worker:
     """
 
     def __init__(
-        self, name: str, queue: Queue, kinds: Iterable[AnyKind], load: Callable[[OnProgress], None], *, width: int = 1
+        self,
+        name: str,
+        queue: Queue,
+        kinds: Iterable[AnyKind],
+        load: Callable[[OnProgress], None],
+        *,
+        width: int = 1,
+        spare: Callable[[threading.Event], bool] | None = None,
+        spare_after: float = SPARE_AFTER_SECONDS,
     ) -> None:
-        """`name`: the device's, as the kinds have it."""
+        """`name`: the device's, as the kinds have it. `spare`: a bit of work that nobody waits for, done when no job
+        has come for `spare_after` seconds; it ends early when its event is set, and tells whether there is more."""
         self.name = name
         self._queue = queue
         self._kinds = {kind.name: kind for kind in kinds if kind.device == name}
         self._load = load
         self._width = width
+        self._spare = spare
+        self._spare_after = spare_after
         self._state = WorkerState.LOADING
         self._problem: StudioError | None = None
         self._loading: Progress | None = None
@@ -116,8 +131,27 @@ class Worker:
         self._work()
 
     def _work(self) -> None:
-        while (claim := self._queue.claim(self.name)) is not None:
+        while (claim := self._next()) is not None:
             self._run(claim)
+
+    def _next(self) -> Claim | None:
+        """The next job. Until it comes, what there is for spare time is done."""
+        while self._spare is not None and self._problem is None:
+            claim = self._queue.claim(self.name, self._spare_after)
+            if claim is not None or self._queue.stopping:
+                return claim
+            with self._queue.spare_time(self.name) as wanted:
+                if not wanted.is_set() and not self._do_spare(self._spare, wanted):
+                    self._spare = None
+        return self._queue.claim(self.name)
+
+    def _do_spare(self, spare: Callable[[threading.Event], bool], wanted: threading.Event) -> bool:
+        try:
+            return spare(wanted)
+        except Exception:
+            # What nobody asked for must not end the worker.
+            log.exception("the %s worker's spare work failed", self.name)
+            return False
 
     def _run(self, claim: Claim) -> None:
         job, kind = claim.job, self._kinds[claim.job.kind]
@@ -182,7 +216,7 @@ def attempt(job: Job, work: Callable[[], Any]) -> tuple[Any, Outcome | None]:
     try:
         return work(), None
     except StudioError as error:
-        return None, Outcome(error=JobError.of(error))
+        return None, Outcome(error=JobError.of(error), run_again=isinstance(error, ProcessLost))
     except Exception:
         # One job's bug must not end the worker.
         log.exception("job %s failed", job.id)

@@ -107,6 +107,9 @@ class CommonSettings(BaseSettings):
     vosk_models_dir: ExistingFolder | None = Field(
         default=None, description="a folder of Vosk models, each a folder of its own", examples=["data/models"]
     )
+    speaker_model: ExistingFolder | None = Field(
+        default=None, description="the folder of a Vosk speaker model", examples=["data/models/speakers"]
+    )
     vosk_models_loaded: int = Field(default=2, ge=1, le=64, description="a whole number from 1 to 64", examples=[2])
     speech_workers: int = Field(
         default_factory=lambda: min(MAX_SPEECH_CORES, _cores()),
@@ -207,7 +210,13 @@ class Settings(DataSettings):
     )
     ssh_key: Path | None = Field(default=None, description="a private key's file", examples=["~/.ssh/id_ed25519"])
     max_queue: int = Field(default=32, ge=1, le=10_000, description="a whole number from 1 to 10000", examples=[32])
+    preset_pictures: bool = Field(default=True, description="1 or 0", examples=[1])
+    price_per_hour: float = Field(
+        default=0.0, ge=0, le=10_000, description="a number of dollars from 0 (not told) to 10000", examples=[0.35]
+    )
     keep_live_audio: bool = Field(default=False, description="1 or 0", examples=[1])
+    microphone: bool = Field(default=False, description="1 or 0", examples=[1])
+    """Whether pages may hear the microphones of this machine."""
     mcp: bool = Field(default=False, description="1 or 0", examples=[1])
     rate_per_minute: Limit = _no_limit()
     daily_jobs: Limit = _no_limit()

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from app.jobs.model import Edit
-from app.work.speech import TranscriptionResult
 from engines.errors import InvalidRequest
 from engines.results import Result, Segment, Transcript
 from engines.speech.edit import realigned
@@ -16,18 +17,27 @@ class Corrections(Result):
     segments: tuple[Segment, ...]
 
 
-def corrected(result: TranscriptionResult, text: str) -> str:
+def corrected(result: Transcript, text: str) -> str:
     """The corrections that make `text` of the transcript, a line for each paragraph, as they are stored.
 
     Raises InvalidRequest for a text without words.
     """
-    segments = realigned(paragraphs(result.segments), text)
+    heard = paragraphs(result.segments)
+    segments = tuple(_spoken(segment, heard) for segment in realigned(heard, text))
     if not segments:
         raise InvalidRequest("text", "text has no words: send DELETE to go back to what was heard.")
     return Corrections(segments=segments).model_dump_json()
 
 
-def latest(result: TranscriptionResult, edit: Edit) -> Transcript:
+def _spoken(segment: Segment, heard: Sequence[Segment]) -> Segment:
+    """With the speaker whose paragraph it begins in, if speakers are known."""
+    if not any(one.speaker for one in heard):
+        return segment
+    begun = [one for one in heard if one.start <= segment.start + 0.001]
+    return segment.model_copy(update={"speaker": (begun or heard)[-1 if begun else 0].speaker})
+
+
+def latest(result: Transcript, edit: Edit) -> Transcript:
     """The transcript as it was edited last; itself where it was not. Of an edited one each segment is a paragraph."""
     heard = Transcript(**{name: getattr(result, name) for name in Transcript.model_fields})
     if edit.content is None:

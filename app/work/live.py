@@ -10,7 +10,7 @@ import secrets
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Event
@@ -18,13 +18,15 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from app.jobs.model import Context, Kind, Received
+from app.jobs.model import Context, Edit, Kind, Listing, Received
+from app.work.cards import TranscriptCard, listed_transcript
 from app.work.speech import TranscriptionRequest, TranscriptionResult, transcript_files
 from engines.errors import Cancelled, InvalidRequest, StudioError
 from engines.events import SegmentHeard
 from engines.protocols import SpeechEngine
-from engines.requests import ListenRequest, Request, TranscribeRequest
-from engines.results import Heard, Segment, SpeechModelInfo, Transcript, Unused
+from engines.requests import Correction, Corrections, ListenRequest, Request, TranscribeRequest
+from engines.results import Corrected, Heard, Segment, SpeechModelInfo, Transcript, Unused
+from engines.speech.corrections import correct_segment
 from engines.speech.recording import SoundFile
 
 DEVICE = "live"
@@ -132,19 +134,29 @@ class LiveWork(Request):
     """What is run."""
 
     feed: str
+    corrections: Corrections = ()
 
 
 class LiveKind(Kind[LiveRequest, LiveWork, tuple[Transcript, SoundFile | None], TranscriptionResult]):
-    """Live speech to text. `keep_sound`: a job has the sound among its files."""
+    """Live speech to text. `keep_sound`: a job has the sound among its files; `corrections`: an account's own list."""
 
     name: ClassVar[str] = "live"
     device = DEVICE
     request_type = LiveRequest
     work_type = LiveWork
     result_type = TranscriptionResult
+    card_type = TranscriptCard
 
-    def __init__(self, engine: SpeechEngine, feeds: Feeds, *, keep_sound: bool = False) -> None:
+    def __init__(
+        self,
+        engine: SpeechEngine,
+        feeds: Feeds,
+        *,
+        keep_sound: bool = False,
+        corrections: Callable[[str], tuple[Correction, ...]] = lambda _: (),
+    ) -> None:
         self._engine = engine
+        self._corrections = corrections
         self._feeds = feeds
         self._keep_sound = keep_sound
 
@@ -156,7 +168,20 @@ class LiveKind(Kind[LiveRequest, LiveWork, tuple[Transcript, SoundFile | None], 
         if not request.feed:
             raise InvalidRequest("kind", "A live session is opened at /v1/vosk or /v1/realtime, not as a job.")
         self._engine.check(TranscribeRequest(language=request.language or None))
-        return LiveWork(feed=request.feed), ()
+        return LiveWork(feed=request.feed, corrections=request.corrections), ()
+
+    def for_account(self, work: LiveWork, account: str) -> LiveWork:
+        own = self._corrections(account)
+        return work.model_copy(update={"corrections": (*work.corrections, *own)}) if own else work
+
+    def listing(
+        self,
+        request: LiveRequest,
+        work: LiveWork,  # noqa: ARG002 - what every kind gets
+        result: TranscriptionResult,
+        edit: Edit,
+    ) -> Listing:
+        return listed_transcript(result, request.filename, edit)
 
     def run(
         self,
@@ -168,12 +193,13 @@ class LiveKind(Kind[LiveRequest, LiveWork, tuple[Transcript, SoundFile | None], 
         if feed is None:
             raise SpeakerGone
         try:
-            return self._listen(feed, context)
+            return self._listen(feed, work.corrections, context)
         finally:
             feed.tell(None)
 
-    def _listen(self, feed: Feed, context: Context) -> tuple[Transcript, SoundFile | None]:
+    def _listen(self, feed: Feed, corrections: Corrections, context: Context) -> tuple[Transcript, SoundFile | None]:
         segments: list[Segment] = []
+        corrected: list[Corrected] = []
         request = feed.next(context.cancel)
         if not isinstance(request, ListenRequest):  # it ended before it began
             raise Cancelled
@@ -181,10 +207,13 @@ class LiveKind(Kind[LiveRequest, LiveWork, tuple[Transcript, SoundFile | None], 
         with closing(self._engine.listen(request, context.cancel)) as session:
 
             def tell(heard: Heard) -> None:
-                for segment in heard.segments:
+                # What is open may still change: only what has settled is corrected.
+                settled = [correct_segment(segment, corrections) for segment in heard.segments]
+                for segment, made in settled:
                     segments.append(segment)
+                    corrected.extend(made)
                     context.report(SegmentHeard(segment))
-                feed.tell(heard)
+                feed.tell(replace(heard, segments=tuple(segment for segment, _ in settled)))
 
             while not isinstance(item := feed.next(context.cancel), _End):
                 if isinstance(item, bytes):
@@ -197,7 +226,8 @@ class LiveKind(Kind[LiveRequest, LiveWork, tuple[Transcript, SoundFile | None], 
                 raise Cancelled
             last = session.flush()
             tell(last)
-        return live_transcript(self._engine.info, segments, last.seconds), sound_file
+        transcript = live_transcript(self._engine.info, segments, last.seconds)
+        return transcript.model_copy(update={"corrections": tuple(corrected)}), sound_file
 
     def store(
         self,

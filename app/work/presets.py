@@ -100,6 +100,9 @@ class PresetKind(PictureKind[P]):
             _check_length(name, values[name], preset)
         return values
 
+    def preset_name(self, preset_id: str) -> str:
+        return next((preset.name for preset in self._presets.of(self.kind) if preset.id == preset_id), "")
+
     def _preset(self, preset_id: str | None) -> Preset | None:
         if preset_id is None:
             return self._presets.of(self.kind)[0]
@@ -113,6 +116,9 @@ class AvatarKind(PresetKind[AvatarRequest]):
     input = "photo"
     kind = "avatar"
     request_type = AvatarRequest
+
+    def said(self, request: AvatarRequest) -> tuple[str, ...]:
+        return (request.prompt,)
 
     def prepare(self, request: AvatarRequest, inputs: Mapping[str, Received]) -> tuple[PictureWork, tuple[Unused, ...]]:
         work, unused = super().prepare(request, inputs)
@@ -132,6 +138,9 @@ class HeroKind(PresetKind[HeroRequest]):
     name: ClassVar[str] = "hero"
     kind = "hero"
     request_type = HeroRequest
+
+    def said(self, request: HeroRequest) -> tuple[str, ...]:
+        return request.prompt, request.title, request.summary
 
     def fields(self, request: HeroRequest) -> dict[str, Any]:
         subject = request.prompt if request.prompt.strip() else hero_prompt(request.title, request.summary)

@@ -10,16 +10,17 @@ from typing import Annotated, ClassVar, Literal, get_args
 
 from pydantic import ConfigDict, Field
 
-from app.jobs.model import Context, Kind, Received
+from app.jobs.model import Context, Edit, Kind, Listing, Received
+from app.work.cards import TranscriptCard, listed_transcript
 from app.work.request import Address, JobRequest
 from engines.errors import InvalidRequest
 from engines.events import Event, SegmentHeard
 from engines.protocols import SpeechEngine
-from engines.requests import Correction, Corrections, Language, TranscribeRequest
+from engines.requests import Correction, Corrections, Language, Speakers, TranscribeRequest, Vocabulary
 from engines.results import Result, Transcript, Unused
 from engines.speech.captions import to_srt, to_tsv, to_vtt
 from engines.speech.corrections import correct, correct_segment
-from engines.speech.paragraphs import text_of
+from engines.speech.paragraphs import paragraphs, text_of
 
 DEVICE = "speech"
 
@@ -49,6 +50,8 @@ class TranscriptionRequest(JobRequest):
     ] = False
     corrections: Corrections = ()
     """For this file, before those of the account's list."""
+    vocabulary: Vocabulary = ()
+    speakers: Speakers = False
 
 
 class Captions(Result):
@@ -79,6 +82,7 @@ class TranscriptionKind(Kind[TranscriptionRequest, TranscribeRequest, Transcript
     request_type = TranscriptionRequest
     work_type = TranscribeRequest
     result_type = TranscriptionResult
+    card_type = TranscriptCard
 
     def __init__(
         self, engine: SpeechEngine, corrections: Callable[[str], tuple[Correction, ...]] = lambda _: ()
@@ -93,10 +97,13 @@ class TranscriptionKind(Kind[TranscriptionRequest, TranscribeRequest, Transcript
         if "audio" not in inputs and request.audio is None:
             raise InvalidRequest("audio", "audio is missing: send a sound or video file, or its address.")
         work = TranscribeRequest(
-            filename=request.filename, language=request.language or None, corrections=request.corrections
+            filename=request.filename,
+            language=request.language or None,
+            corrections=request.corrections,
+            vocabulary=request.vocabulary,
+            speakers=request.speakers,
         )
-        self._engine.check(work)
-        return work, ()
+        return work, self._engine.check(work)
 
     def for_account(self, work: TranscribeRequest, account: str) -> TranscribeRequest:
         own = self._corrections(account)
@@ -112,6 +119,11 @@ class TranscriptionKind(Kind[TranscriptionRequest, TranscribeRequest, Transcript
             context.report(event)
 
         return correct(self._engine.transcribe(work, inputs["audio"], told, context.cancel), work.corrections)
+
+    def listing(
+        self, request: TranscriptionRequest, work: TranscribeRequest, result: TranscriptionResult, edit: Edit
+    ) -> Listing:
+        return listed_transcript(result, request.filename or work.filename, edit)
 
     def kept(self, request: TranscriptionRequest, work: TranscribeRequest) -> Mapping[str, tuple[str, str]]:
         if not request.keep_audio:
@@ -154,7 +166,13 @@ def _to_json(transcript: Transcript) -> str:
 
 
 def _to_txt(transcript: Transcript) -> str:
-    return transcript.text
+    parts = transcript.segments
+    if not any(part.speaker for part in parts):
+        return transcript.text
+    # Of one that a person edited each segment is a paragraph already.
+    if "\n".join(part.text for part in parts) != transcript.text:
+        parts = paragraphs(parts)
+    return "\n".join(f"{part.speaker or '?'}: {part.text}" for part in parts)
 
 
 _RENDERERS: dict[CaptionFormat, Callable[[Transcript], str]] = {

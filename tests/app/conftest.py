@@ -13,6 +13,7 @@ import httpx
 import pytest
 from starlette.types import ASGIApp
 
+from app.downloads import Downloads
 from app.jobs.model import Job, JobState
 from app.studio import Studio
 from tests.serving import create_app, make_studio, serving, settings_in
@@ -64,9 +65,15 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     yield from serve(tmp_path_factory.mktemp("data"))
 
 
-def serve(folder: Path, create: Callable[[Studio], ASGIApp] = create_app, **values: Any) -> Iterator[Served]:
-    image, speech = BlobEngine(), EchoSpeech()
-    studio = make_studio(settings_in(folder, **values), image, speech)
+def serve(
+    folder: Path,
+    create: Callable[[Studio], ASGIApp] = create_app,
+    image: BlobEngine | None = None,
+    downloads: Downloads | None = None,
+    **values: Any,
+) -> Iterator[Served]:
+    image, speech = image or BlobEngine(), EchoSpeech()
+    studio = make_studio(settings_in(folder, **values), image, speech, downloads=downloads)
     with serving(create(studio)) as url:
         served = Served(url, studio, image, speech)
         with served.http:

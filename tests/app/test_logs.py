@@ -16,7 +16,7 @@ import pytest
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
-from app.logs import PrivateFormatter
+from engines.logs import PrivateFormatter
 from tests.conftest import ROOT, Launched, launched
 from tests.serving import until
 
@@ -99,7 +99,7 @@ thread.join()
 """.replace(f'"{CANARY}"[:]', "input_text").replace(f'"about {CANARY}"[:]', "input_text")
     program = f"input_text = {CANARY!r}\n{program}"
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=60)
-    assert "app.logs: UserWarning at <string>:" in done.stderr
+    assert "engines.logs: UserWarning at <string>:" in done.stderr
     assert "thread worker-1 ended with an error\nbuiltins.ValueError" in done.stderr
     assert CANARY not in done.stderr + done.stdout
 
@@ -191,7 +191,9 @@ def use_every_door(http: httpx.Client) -> None:
 def use_the_sockets(url: str) -> None:
     address = f"{url.replace('http', 'ws', 1)}/v1/vosk?token={TOKEN}&user={CANARY}"
     with connect(address) as socket:
-        socket.send(json.dumps({"config": {"sample_rate": 16000, "words": True, "phrase_list": [CANARY], CANARY: 1}}))
+        socket.send(
+            json.dumps({"config": {"sample_rate": 16000, "words": True, "phrase_list": ["hello", CANARY], CANARY: 1}})
+        )
         socket.send(bytes(3200))
         socket.send('{"eof": 1}')
         for _ in socket:

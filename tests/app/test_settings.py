@@ -276,7 +276,7 @@ def test_the_example_file_names_every_variable_and_works(tmp_path: Path) -> None
         )
     )
     assert load({}, env_file).model_dump(
-        exclude={"vosk_model", "vosk_models_dir", "presets_dir", "allowed_hosts"}
+        exclude={"vosk_model", "vosk_models_dir", "speaker_model", "presets_dir", "allowed_hosts"}
     ) == Settings(
         transcription_service_url="https://transcriber-abc123-ew.a.run.app",
         firebase_project_id="my-social-app",
@@ -287,4 +287,4 @@ def test_the_example_file_names_every_variable_and_works(tmp_path: Path) -> None
         speech_workers=2,
         public_url="https://studio.example.com",
         trusted_proxies=(IPv4Network("127.0.0.1/32"),),
-    ).model_dump(exclude={"vosk_model", "vosk_models_dir", "presets_dir", "allowed_hosts"})
+    ).model_dump(exclude={"vosk_model", "vosk_models_dir", "speaker_model", "presets_dir", "allowed_hosts"})

@@ -22,7 +22,7 @@ from app.studio import Service
 from app.work.live import DEVICE, Feed, LiveLimits, LiveRequest
 from engines.errors import InvalidRequest, StudioError
 from engines.requests import ListenRequest, parse
-from engines.results import Heard
+from engines.results import Heard, Unused
 
 log = logging.getLogger(__name__)
 
@@ -57,7 +57,7 @@ class Talk(Protocol):
     """What a protocol says and understands."""
 
     async def take(self, message: str | bytes) -> None:
-        """Something that the client sent. Raises Over at its word of farewell, InvalidRequest."""
+        """Something that the client sent. Raises Over at its word of farewell, StudioError."""
 
     def heard(self, heard: Heard, *, last: bool) -> list[dict[str, Any]]:
         """What the client is told of it. `last`: the sound has ended, and this is what was left of it."""
@@ -100,10 +100,14 @@ class Connection:
         """Of sound that has come so far."""
         return 0.0 if self._request is None else self._bytes / BYTES_PER_SAMPLE / self._request.sample_rate
 
-    def begin(self, values: Mapping[str, Any]) -> None:
-        """The first sound is to come: `values` are of ListenRequest. Raises InvalidRequest."""
-        self._request = parse(ListenRequest, values)
-        self._feed.begin(self._request)
+    async def begin(self, values: Mapping[str, Any]) -> tuple[Unused, ...]:
+        """The first sound is to come: `values` are of ListenRequest. Tells what of them will not be used. Raises
+        InvalidRequest, ModelMissing, ModelInvalid."""
+        request = parse(ListenRequest, values)
+        unused = await run_blocking(self._service.speech.check, request)
+        self._request = request
+        self._feed.begin(request)
+        return unused
 
     async def send(self, sound: bytes) -> None:
         """Pass sound on; wait while too much is on its way."""
@@ -206,7 +210,7 @@ class Connection:
                     return Over(POLICY, f"A live session lasts {minutes:g} minutes at most: open another.")
         except Over as over:
             return over
-        except InvalidRequest as error:
+        except StudioError as error:
             await self.say(*talk.refused(JobError.of(error)))
             return Over(POLICY, str(error))
         finally:

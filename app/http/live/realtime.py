@@ -107,7 +107,7 @@ class RealtimeTalk:
         except (binascii.Error, ValueError) as error:
             raise InvalidRequest("audio", "audio must be base64 of 16 bit PCM.") from error
         if not self._connection.begun:
-            self._connection.begin({"sample_rate": self._rate, "language": self._language})
+            await self._connection.begin({"sample_rate": self._rate, "language": self._language})
         self._uncommitted += len(sound)
         self._asked.append(SOUND)
         await self._connection.send(sound)

@@ -12,6 +12,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.accounts import Accounts, Caller
+from app.concurrency import run_blocking
 from app.http.errors import problem, problem_of
 from app.http.links import FileLinks, LinkRefused
 from app.http.login import LoginPage, wants_page
@@ -94,7 +95,7 @@ class BearerAuth:
         if caller is None and scope["path"] not in self._exempt:
             # Who shows none guesses nothing: a browser does so before it asks its user.
             wait = 0.0 if token is None else self._throttle.failed(scope["client"][0] if scope.get("client") else "")
-            await _refuse(self._question(wait, headers, scope, method), scope, receive, send)
+            await _refuse(await self._question(wait, headers, scope, method), scope, receive, send)
             return
         if caller is not None:
             try:
@@ -104,11 +105,12 @@ class BearerAuth:
                 return
         await self._app(_known(scope, caller), receive, send)
 
-    def _question(self, wait: float, headers: Headers, scope: Scope, method: str) -> Response:
+    async def _question(self, wait: float, headers: Headers, scope: Scope, method: str) -> Response:
         """The answer to who shows no right token."""
         if self._page is not None and wants_page(headers, method):
             query = scope["query_string"].decode("latin-1")
-            return self._page.answer(f"{scope['path']}?{query}" if query else scope["path"], wait=wait)
+            after = f"{scope['path']}?{query}" if query else scope["path"]
+            return await run_blocking(self._page.answer, headers, after, wait=wait)
         return _too_many(wait) if wait else _unauthorized(may_ask=headers.get("sec-fetch-mode", "navigate"))
 
 

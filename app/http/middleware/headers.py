@@ -9,7 +9,8 @@ import re
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-INLINE_SCRIPT = re.compile(rb"<script(?![^>]*\ssrc=)[^>]*>(.*?)</script>", re.DOTALL | re.IGNORECASE)
+INLINE_SCRIPT = re.compile(rb"<script(?![^>]*\ssrc=)[^>]*>([^<]*(?:<(?!/script>)[^<]*)*)</script>", re.IGNORECASE)
+"""From `<` to `<`: letter by letter, half a megabyte takes 10 ms of each page."""
 
 ALWAYS = {
     "X-Content-Type-Options": "nosniff",
@@ -45,26 +46,24 @@ class SecurityHeaders:
     nobody on the way may hold them.
 
     A page may run the scripts of this server and those that it has inside as it leaves here, known by their SHA-256
-    (CSP Level 3, section 2.3.1); `scripts` are texts of further ones that the page puts into itself.
+    (CSP Level 3, section 2.3.1).
     """
 
-    def __init__(self, app: ASGIApp, *, scripts: tuple[str, ...] = ()) -> None:
+    def __init__(self, app: ASGIApp) -> None:
         self._app = app
-        self._known = [_source(script.encode()) for script in scripts]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        await self._app(scope, receive, _Answer(send, self._known).send)
+        await self._app(scope, receive, _Answer(send).send)
 
 
 class _Answer:
     """One answer on its way out. A page is held until it is whole, because its scripts must be known before it."""
 
-    def __init__(self, send: Send, known: list[str]) -> None:
+    def __init__(self, send: Send) -> None:
         self._send = send
-        self._known = known
         self._start: Message | None = None
         self._page = bytearray()
 
@@ -90,7 +89,7 @@ class _Answer:
 
     def _policy(self) -> str:
         inline = [_source(script) for script in INLINE_SCRIPT.findall(self._page)]
-        return POLICY.format(inline=" ".join([*self._known, *inline]))
+        return POLICY.format(inline=" ".join(inline))
 
 
 def _source(script: bytes) -> str:

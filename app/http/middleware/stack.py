@@ -46,14 +46,12 @@ def guarded(
     standings: Callable[[str], Sequence[Standing]] | None = None,
     proxies: Sequence[Network] = (),
     public_url: str | None = None,
-    scripts: tuple[str, ...] = (),
 ) -> None:
     """Put all of the middleware around `app`.
 
     `hosts` and `origins`: as for SiteGuard. `max_bytes`: the largest body. `exempt`: paths that need no token.
     `throttle`, `sessions`, `page`, `links`: as for BearerAuth. `proxies`, `public_url`: as for ForwardedHeaders.
     `standings`: as for RateLimitHeaders.
-    `scripts`: texts of scripts that the page puts into itself, for SecurityHeaders.
     """
     # Added last is asked first, so this reads from the app outwards.
     app.add_middleware(WrongMethod, router=app.router)
@@ -77,7 +75,7 @@ def guarded(
     # Outside SiteGuard, which judges the Host that a proxy tells like any other.
     app.add_middleware(ForwardedHeaders, proxies=tuple(proxies), public_url=public_url)
     # Outside all that refuses: refusals have these headers too.
-    app.add_middleware(SecurityHeaders, scripts=scripts)
+    app.add_middleware(SecurityHeaders)
     # Outside SecurityHeaders, which reads the pages.
     app.add_middleware(_Compression, compresslevel=COMPRESSION)
     app.add_middleware(AnswerHead)

@@ -16,13 +16,15 @@ from app.concurrency import run_blocking
 from app.http.deps import Asked, AskedDep, StudioDep, accepted, finish, submit
 from app.http.errors import ERRORS
 from app.http.image_events import (
+    Background,
+    Delivered,
     EditCompleted,
     EditPartial,
     GenerationCompleted,
     GenerationPartial,
     ImageEvents,
     OutputFormat,
-    in_format,
+    delivered,
 )
 from app.http.links import FileLinks
 from app.http.stream import EventStream, described
@@ -30,6 +32,7 @@ from app.http.uploads import receive_upload
 from app.jobs.model import Job, JobFailed, Received
 from app.jobs.queue import Submission
 from app.studio import Studio
+from app.work.background import NO_TRANSPARENCY, CutOuts
 from app.work.image import Choices, PicturesResult, PlainRequest
 from app.work.request import unknown_fields
 from engines.errors import InvalidRequest
@@ -70,6 +73,10 @@ class ImageGeneration(Choices):
     size: Annotated[str, AfterValidator(_size), Field(description="WIDTHxHEIGHT in pixels, or auto")] = AUTO_SIZE
     response_format: Literal["b64_json", "url"] = "b64_json"
     output_format: OutputFormat = "png"
+    background: Annotated[
+        Literal["transparent", "opaque", "auto"],
+        Field(description="transparent: people without what is behind them, as PNG or WebP; auto: opaque"),
+    ] = "auto"
     stream: Annotated[bool, Field(description="Answer with server-sent events")] = False
     partial_images: Annotated[
         int, Field(ge=0, le=3, description="With stream: how many previews to send at most, 0 to 3"), WHOLE
@@ -128,6 +135,7 @@ class ImagesAnswer(BaseModel):
     data: tuple[ImageData, ...]
     size: str
     output_format: str
+    background: Background
     model: str
     demo: bool
     job_id: str
@@ -141,6 +149,9 @@ class ImagesAnswer(BaseModel):
 )
 async def generate_images(body: ImageGeneration, studio: StudioDep, asked: AskedDep) -> Any:
     """OpenAI's image generation. `response_format` url gives links that anybody may open, for an hour.
+
+    `background` transparent leaves the people alone (`launch.py models pull portrait`); a picture without any keeps its
+    background, which `warnings` say.
 
     With `stream` the answer is events: previews as far as `partial_images` asks for them, then each picture.
     """
@@ -196,6 +207,11 @@ def _photo_called_image() -> Iterator[None]:
 async def _submitted(
     body: ImageGeneration, studio: Studio, asked: Asked, sent: dict[str, Any], inputs: dict[str, Received]
 ) -> Job:
+    if body.background == "transparent":
+        if body.output_format == "jpeg":
+            raise InvalidRequest("background", f"background is transparent, and {NO_TRANSPARENCY}")
+        # Before a picture is made that could not be delivered.
+        await run_blocking(studio.cut_outs.check)
     if body.stream and body.response_format == "url":
         raise InvalidRequest("response_format", "response_format is url: a stream carries b64_json only. Leave it out.")
     known = set(type(body).model_fields)
@@ -222,38 +238,49 @@ def _events(
     partial: type[GenerationPartial] | type[EditPartial],
     completed: type[GenerationCompleted] | type[EditCompleted],
 ) -> ImageEvents:
-    return ImageEvents(studio.queue, partial, completed, body.output_format, body.partial_images)
+    cut_outs = _cut_outs(body, studio)
+    return ImageEvents(studio.queue, partial, completed, body.output_format, body.partial_images, cut_outs)
+
+
+def _cut_outs(body: ImageGeneration, studio: Studio) -> CutOuts | None:
+    return studio.cut_outs if body.background == "transparent" else None
 
 
 async def _answered(body: ImageGeneration, studio: Studio, asked: Asked, job: Job) -> Response:
     if asked.respond_async:
         return accepted(asked, job)
     job = await finish(asked, studio, job, keep=body.response_format == "url")
-    as_bytes = body.response_format == "b64_json"
-    pngs = [await studio.queue.content(file) if as_bytes else b"" for file in job.files]
+    cut_outs = _cut_outs(body, studio)
+    if body.response_format == "url" and cut_outs is None:
+        pictures = [Delivered("") for _ in job.files]
+    else:
+        pngs = [await studio.queue.content(file) for file in job.files]
+        pictures = await run_blocking(delivered, job, pngs, body.output_format, cut_outs)
     # Not on the event loop, and not through FastAPI's own encoder, which would go through the base64 twice more.
-    return await run_blocking(_answer, job, body, asked.base_url, FileLinks(studio.signer), pngs)
+    return await run_blocking(_answer, job, body, asked.base_url, FileLinks(studio.signer), pictures)
 
 
-def _answer(job: Job, body: ImageGeneration, base_url: str, links: FileLinks, pngs: list[bytes]) -> Response:
+def _answer(job: Job, body: ImageGeneration, base_url: str, links: FileLinks, pictures: list[Delivered]) -> Response:
     result = job.result
     assert isinstance(result, PicturesResult)
     data = []
-    for picture, png in zip(result.images, pngs, strict=True):
+    for picture, made in zip(result.images, pictures, strict=True):
         if body.response_format == "url":
-            url = links.link(base_url, picture.file_id, body.output_format)
+            background = "transparent" if made.background == "transparent" else None
+            url = links.link(base_url, picture.file_id, body.output_format, background)
             data.append(ImageData(seed=picture.seed, url=url))
         else:
-            data.append(ImageData(seed=picture.seed, b64_json=in_format(png, body.output_format)))
+            data.append(ImageData(seed=picture.seed, b64_json=made.b64))
     first = result.images[0]
     answer = ImagesAnswer(
         created=int(job.created_at),
         data=tuple(data),
         size=f"{first.width}x{first.height}",
         output_format=body.output_format,
+        background="transparent" if all(made.background == "transparent" for made in pictures) else "opaque",
         model=result.model,
         demo=result.demo,
         job_id=job.id,
-        warnings=job.warnings,
+        warnings=(*job.warnings, *(told for made in pictures for told in made.warnings)),
     )
     return Response(answer.model_dump_json(exclude_none=True), media_type="application/json")

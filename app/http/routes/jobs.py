@@ -7,14 +7,14 @@ import re
 from collections.abc import AsyncIterable
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Depends, Header, Request
+from fastapi import APIRouter, Depends, Header, Query, Request
 from fastapi.responses import JSONResponse
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 
 from app.concurrency import run_blocking
-from app.http.deps import AccountDep, Asked, AskedDep, JobDep, ServiceDep, StudioDep, accepted, base_url_of, submit
+from app.http.deps import Asked, AskedDep, CallerDep, JobDep, ServiceDep, StudioDep, accepted, base_url_of, submit
 from app.http.errors import ERRORS, ERRORS_OF_STREAM
 from app.http.uploads import receive_upload
 from app.http.views import AnyJob, AnyResult, JobView, view_of
@@ -219,10 +219,31 @@ def read_result(job: JobDep, request: Request) -> Any:
     return job.succeeded().result
 
 
-@router.delete("/jobs/{job_id}", status_code=202, response_model=AnyJob)
-async def cancel_job(job_id: str, service: ServiceDep, account: AccountDep, request: Request) -> JobView[Any, Any, Any]:
-    """Cancel: at once while queued, within one step while running; a finished job stays as it is."""
-    return view_of(await service.queue.cancel(job_id, account), base_url_of(request))
+class Deleted(BaseModel):
+    """A job that is no more."""
+
+    job_id: str
+    deleted: Literal[True] = True
+
+
+@router.delete("/jobs/{job_id}", status_code=202, response_model=AnyJob, responses={200: {"model": Deleted}})
+async def cancel_job(
+    job_id: str,
+    service: ServiceDep,
+    caller: CallerDep,
+    request: Request,
+    forget: Annotated[bool, Query(description="Delete the job that has ended, with its files, for good")] = False,
+) -> Any:
+    """Cancel: at once while queued, within one step while running; a finished job stays as it is.
+
+    With `forget` a finished job is deleted, files, words and corrections included; 409 for one that waits or runs, or
+    that somebody is still to be told of. What Firestore and webhooks were told stays there."""
+    if not forget:
+        return view_of(await service.queue.cancel(job_id, caller.account), base_url_of(request))
+    job = await service.queue.get(job_id, caller.account)
+    require_kind(caller.scopes, job.kind)
+    await run_blocking(service.queue.delete, job_id, caller.account)
+    return JSONResponse(Deleted(job_id=job_id).model_dump())
 
 
 def _after(job: JobDep, last_event_id: Annotated[str | None, Header()] = None) -> tuple[int, int]:

@@ -91,6 +91,7 @@ class VerboseSegment(BaseModel):
     start: float
     end: float
     text: str
+    speaker: str | None = None
     tokens: tuple[int, ...] = ()
     temperature: float = 0.0
     avg_logprob: float = Field(description="Mean logarithm of the words' confidences")
@@ -123,7 +124,12 @@ async def transcribe(request: Request, service: ServiceDep, asked: AskedDep) -> 
     limit, folder = service.max_upload_bytes, service.files.uploads
     model = service.speech.info.name
     async with open_transcription_form(request, max_bytes=limit, tmp_dir=folder, model=model) as form:
-        values = {"filename": form.filename, "language": form.language}
+        values = {
+            "filename": form.filename,
+            "language": form.language,
+            "vocabulary": form.vocabulary,
+            "speakers": form.speakers,
+        }
         wanted = parse(TranscriptionRequest, values)
         file = await run_blocking(service.files.adopt, form.path, form.sha256, form.filename)
         unused = tuple(Unused(name, f"{name} has no effect here.") for name in form.unused)
@@ -222,6 +228,7 @@ def _segment(number: int, segment: Segment) -> VerboseSegment:
         start=round(segment.start, 3),
         end=round(segment.end, 3),
         text=segment.text,
+        speaker=segment.speaker,
         avg_logprob=round(sum(odds) / len(odds), 4) if odds else 0.0,
     )
 

@@ -17,7 +17,7 @@ from app.work.request import unknown_fields
 from app.work.speech import CAPTION_TYPES, CaptionFormat, TranscriptionRequest, TranscriptionResult, named, rendered
 from engines.errors import StudioError
 from engines.requests import WHOLE
-from engines.results import Segment, Unused
+from engines.results import Corrected, Segment, Unused
 
 router = APIRouter(prefix="/jobs/{job_id}", tags=["jobs"], responses=ERRORS)
 
@@ -46,6 +46,7 @@ class Paragraph(BaseModel):
 
     start: float
     end: float
+    speaker: str | None = Field(description="Their letter, where `speakers` were asked for and are known")
     words: tuple[TimedWord, ...] = Field(description="Word, start, end, confidence (0 to 1; 1 where a person wrote it)")
 
 
@@ -65,6 +66,7 @@ class TranscriptView(BaseModel):
     revision: int = Field(description="Grows with each correction; 0 before the first")
     audio_file_id: str | None = Field(description="The recording, for /files/{id}, where the job's keep_audio was true")
     paragraphs: tuple[Paragraph, ...]
+    corrections: tuple[Corrected, ...] = Field(description="What stands otherwise in it than the model heard it")
     warnings: tuple[Unused, ...] = ()
 
 
@@ -154,6 +156,7 @@ def _view(job: Job, edit: Edit, warnings: tuple[Unused, ...]) -> TranscriptView:
         revision=edit.revision,
         audio_file_id=kept[0] if kept else None,
         paragraphs=tuple(map(_paragraph, paragraphs_of(transcript, edit))),
+        corrections=transcript.corrections,
         warnings=warnings,
     )
 
@@ -162,7 +165,8 @@ def _paragraph(segment: Segment) -> Paragraph:
     words = tuple(
         (word.word, round(word.start, 3), round(word.end, 3), round(word.confidence, 3)) for word in segment.words
     )
-    return Paragraph(start=round(segment.start, 3), end=round(segment.end, 3), words=words)
+    start, end = round(segment.start, 3), round(segment.end, 3)
+    return Paragraph(start=start, end=end, speaker=segment.speaker, words=words)
 
 
 def _result(job: Job) -> TranscriptionResult:

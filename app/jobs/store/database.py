@@ -131,6 +131,8 @@ class Database:
         )
         connection.row_factory = sqlite3.Row
         connection.execute("PRAGMA foreign_keys=ON")
+        # What is deleted is overwritten: some builds of SQLite do so by themselves, others leave it in free pages.
+        connection.execute("PRAGMA secure_delete=ON")
         return connection
 
     def _open(self, may_begin: bool) -> None:

@@ -62,6 +62,11 @@ class JobRows:
         row = db.execute("SELECT state, attempt FROM jobs WHERE id = ?", (job_id,)).fetchone()
         return None if row is None else (JobState(row["state"]), row["attempt"])
 
+    def number_of(self, db: sqlite3.Connection, job_id: str, account: str) -> int | None:
+        """In order of arrival; None where the account has no such job."""
+        row = db.execute("SELECT number FROM jobs WHERE id = ? AND account = ?", (job_id, account)).fetchone()
+        return None if row is None else int(row["number"])
+
     def by_key(self, db: sqlite3.Connection, account: str, key: str) -> Keyed | None:
         row = db.execute("SELECT * FROM jobs WHERE account = ? AND idempotency_key = ?", (account, key)).fetchone()
         return None if row is None else Keyed(self._job(db, row), row["request_hash"])
@@ -246,12 +251,20 @@ class JobRows:
             " AND NOT EXISTS (SELECT 1 FROM outbox WHERE job_id = jobs.id AND dead_at IS NULL) LIMIT ?",
             (ended_before, *FINAL, limit),
         ).fetchall()
-        gone: list[str] = []
-        for row in rows:
-            gone += self._dropped(db, "job_id = ?", (row["id"],))
-            db.execute("DELETE FROM outbox WHERE job_id = ?", (row["id"],))
-            db.execute("DELETE FROM jobs WHERE id = ?", (row["id"],))
+        gone = [sha256 for row in rows for sha256 in self.delete(db, row["id"])]
         return [row["id"] for row in rows], gone
+
+    def delete(self, db: sqlite3.Connection, job_id: str) -> list[str]:
+        """Delete a job and what belongs to it: the hashes that nobody refers to any more."""
+        gone = self._dropped(db, "job_id = ?", (job_id,))
+        db.execute("DELETE FROM outbox WHERE job_id = ?", (job_id,))
+        db.execute("DELETE FROM jobs WHERE id = ?", (job_id,))
+        return gone
+
+    def is_undelivered(self, db: sqlite3.Connection, job_id: str) -> bool:
+        """Somebody is still to be told of the job."""
+        row = db.execute("SELECT 1 FROM outbox WHERE job_id = ? AND dead_at IS NULL LIMIT 1", (job_id,)).fetchone()
+        return row is not None
 
     def _dropped(self, db: sqlite3.Connection, where: str, values: tuple[str, ...]) -> list[str]:
         rows = db.execute(f"DELETE FROM files WHERE {where} RETURNING sha256", values).fetchall()

@@ -6,7 +6,9 @@ A step that has been released is never changed. It uses nothing of today's code,
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
+import unicodedata
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -285,4 +287,85 @@ def correct(db: sqlite3.Connection, folder: Path) -> None:  # noqa: ARG001 - eve
     db.execute(CORRECTION_LISTS)
 
 
-MIGRATIONS: tuple[Callable[[sqlite3.Connection, Path], None], ...] = (begin, deliver, edit, correct)
+VERSION_5 = """
+CREATE TABLE library (
+    number INTEGER PRIMARY KEY REFERENCES jobs (number) ON DELETE CASCADE,
+    job_id TEXT NOT NULL,
+    account TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    preset TEXT NOT NULL,
+    model TEXT NOT NULL,
+    favourite INTEGER NOT NULL DEFAULT 0,
+    created_at REAL NOT NULL,
+    card TEXT NOT NULL -- JSON: what a list shows
+) STRICT;
+CREATE INDEX library_by_account ON library (account, number, kind, preset, model, favourite);
+CREATE VIRTUAL TABLE library_words USING fts5 (
+    words,
+    columnsize = 0,
+    prefix = '1 2',
+    tokenize = 'unicode61 remove_diacritics 2'
+);
+"""
+
+# Whatever deletes a job deletes its words: the cascade above fires this.
+WORDS_GO_TOO = """
+CREATE TRIGGER library_words_gone AFTER DELETE ON library
+    BEGIN DELETE FROM library_words WHERE rowid = old.number; END
+"""
+
+WITHOUT_GAPS_IN_VERSION_5 = re.compile(
+    "([\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3005-\u3007\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff"
+    "\uac00-\ud7a3\uf900-\ufaff\U00020000-\U0003ffff])"
+)
+"""Characters that are words of their own in `library_words`; see app/jobs/store/words.py."""
+
+
+def list_all(db: sqlite3.Connection, folder: Path) -> None:  # noqa: ARG001 - every step's signature
+    """Version 5: what was made is listed and searched; what was made before as well."""
+    for statement in VERSION_5.split(";\n"):
+        db.execute(statement)
+    db.execute(WORDS_GO_TOO)
+    rows = db.execute(
+        "SELECT number, id, account, kind, request, work, result, created_at, edits.content FROM jobs"
+        " LEFT JOIN edits ON edits.job_id = jobs.id WHERE state = 'succeeded' AND result IS NOT NULL"
+    )
+    for row in rows:
+        request, work, result = (json.loads(row[name]) for name in ("request", "work", "result"))
+        if row["kind"] in ("avatar", "hero", "image"):
+            preset, model, card, words = _listed_pictures(request, work, result)
+        elif row["kind"] in ("transcription", "live"):
+            edited = None if row["content"] is None else json.loads(row["content"])
+            preset, model, card, words = _listed_transcript(request, work, result, edited)
+        else:
+            continue
+        db.execute(
+            "INSERT INTO library (number, job_id, account, kind, preset, model, created_at, card)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (row["number"], row["id"], row["account"], row["kind"], preset, model, row["created_at"], json.dumps(card)),
+        )
+        spaced = WITHOUT_GAPS_IN_VERSION_5.sub(r" \1 ", unicodedata.normalize("NFKC", words))
+        db.execute("INSERT INTO library_words (rowid, words) VALUES (?, ?)", (row["number"], spaced))
+
+
+def _listed_pictures(request: Any, work: Any, result: Any) -> tuple[str, str, Any, str]:
+    said = [request.get(name) or "" for name in ("prompt", "title", "summary")]
+    preset = work.get("preset") or ""
+    images = [{name: image[name] for name in ("file_id", "width", "height", "seed")} for image in result["images"]]
+    card = {"words": " ".join(next(filter(str.strip, said), "").split())[:200], "images": images}
+    return preset, result["model"], card, "\n".join([*said, preset])
+
+
+def _listed_transcript(request: Any, work: Any, result: Any, edited: Any) -> tuple[str, str, Any, str]:
+    filename = request.get("filename") or work.get("filename") or ""
+    text = result["text"] if edited is None else "\n".join(segment["text"] for segment in edited["segments"])
+    card = {
+        "filename": filename,
+        "beginning": " ".join(text[:600].split())[:200],
+        "language": result["language"],
+        "duration": result["duration"],
+    }
+    return "", result["engine"], card, f"{filename}\n{text}"
+
+
+MIGRATIONS: tuple[Callable[[sqlite3.Connection, Path], None], ...] = (begin, deliver, edit, correct, list_all)

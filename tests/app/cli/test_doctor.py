@@ -20,6 +20,7 @@ from tests.app.conftest import Served, serve
 from tests.conftest import ROOT
 from tests.serving import create_api, free_port, serving
 from tests.sshd import Sshd
+from tests.tiny_onnx import tone_model
 
 CAPTURE = pytest.CaptureFixture[str]
 
@@ -155,3 +156,16 @@ def test_it_runs_where_nothing_is_installed() -> None:
     assert done.returncode == 0, done.stderr
     assert "not installed: torch" in done.stdout
     assert "python3 launch.py installs them" in done.stdout
+
+
+def test_a_model_in_onnx_wants_its_packages(tmp_path: Path, capsys: CAPTURE, monkeypatch: pytest.MonkeyPatch) -> None:
+    _, checks = told(tmp_path, capsys)
+    assert (checks["onnx"]["level"], checks["onnx"]["found"][:9]) == ("ok", "onnx-asr ")
+    folder = tone_model(tmp_path / "vosk-model-small-xx")
+    monkeypatch.setattr(doctor, "_version", lambda _: "")
+    _, checks = told(tmp_path, capsys)
+    assert (checks["onnx"]["level"], checks["onnx"]["remedy"]) == ("ok", "")
+    status, checks = told(tmp_path, capsys, MODEL_PATH=str(folder))
+    assert (status, checks["onnx"]["level"]) == (1, "problem")
+    assert "vosk-model-small-xx" in checks["onnx"]["found"]
+    assert "pip install -r requirements-onnx.txt" in checks["onnx"]["remedy"]

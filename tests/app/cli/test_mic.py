@@ -2,68 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from pathlib import Path
-from threading import Event, Thread
 
 import pytest
 
 from tests.conftest import ROOT
-from tests.engines.speech.test_live import pcm
-
-DIGITS: str = json.loads((ROOT / "tests/data/speech/sentences.json").read_text())["digits.wav"]
-
-RATE = 44_100
-"""Of ALSA's null device."""
+from tests.microphone import DIGITS, alsa, speaking
 
 PROGRAM = "import sys; from app.cli import parse; sys.exit(parse.run(parse.parse(sys.argv[1:])))"
 """What launch.py does once the requirements are installed."""
-
-
-def alsa(folder: Path, *, microphone: bool = True) -> dict[str, str]:
-    """An environment whose one sound device hears what is written to `folder`/sound, as fast as it is written: ALSA's
-    file plugin over a device that does nothing. Or none, but for one that is named and is not there."""
-    config = folder / "asound.conf"
-    heard = folder / "sound"
-    if microphone:
-        os.mkfifo(heard)
-    device = f'{{ type file slave.pcm {{ type null }} file /dev/null infile "{heard}" format raw }}'
-    absent = "{ type hw card 99 }"
-    config.write_text(f"pcm.!default {device if microphone else absent}\nctl.!default {absent}\n")
-    return {**os.environ, "ALSA_CONFIG_PATH": str(config), "STUDIO_DATA_DIR": str(folder), "HOME": str(folder)}
-
-
-@contextmanager
-def speaking(folder: Path) -> Iterator[None]:
-    """Somebody says the digits, then nothing, at twice the pace of a person."""
-    sound = pcm("digits.wav", RATE)
-    over = Event()
-
-    def speak() -> None:
-        # For reading too, so that neither end waits for the other or loses it.
-        pipe = os.open(folder / "sound", os.O_RDWR | os.O_NONBLOCK)
-        said = sound + bytes(RATE * 2 * 120)
-        while not over.wait(0.05):
-            with suppress(BlockingIOError):
-                said = said[os.write(pipe, said[: RATE // 10 * 2]) :]
-        # What still waits for sound gets silence.
-        with suppress(BlockingIOError):
-            os.write(pipe, bytes(RATE))
-        os.close(pipe)
-
-    speaker = Thread(target=speak)
-    speaker.start()
-    try:
-        yield
-    finally:
-        over.set()
-        speaker.join()
 
 
 def mic(folder: Path, *flags: str, microphone: bool = True) -> subprocess.Popen[str]:
@@ -135,3 +86,14 @@ def test_a_machine_without_portaudio_is_told_what_to_install(tmp_path: Path) -> 
     )
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1].endswith("apt-get install libportaudio2")
+
+
+def test_only_the_words_asked_for_are_heard(tmp_path: Path) -> None:
+    wanted = DIGITS.split()[0]
+    with mic(tmp_path, "--vocabulary", wanted) as process, speaking(tmp_path):
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=60)
+    assert process.returncode == 0, errors
+    assert set(line.split()[1:]) == {wanted}

@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 
 from app.cli import models as models_cli
+from app.disk import size_words
+from engines.speech import model
 from engines.weights.download import Patience, Source
 from engines.weights.hub import Hub, HubFolder
 from engines.weights.published import Published
@@ -19,6 +21,7 @@ from engines.weights.registry import Archive, Model, Registry
 from engines.weights.store import RECEIPT, ModelStore
 from tests.engines.weights.hub_server import COMMIT, serving_hub
 from tests.engines.weights.model_server import Served, serving
+from tests.tiny_onnx import tone_model
 
 CAPTURE = pytest.CaptureFixture[str]
 
@@ -130,7 +133,7 @@ def test_a_hub_that_does_not_answer_is_one_sentence_and_exit_code_1(store: Model
 
 
 def test_sizes_are_told_in_the_unit_that_fits() -> None:
-    assert [models_cli._size(size) for size in (1500, 6_000_000, 6_900_000_000)] == ["1.5 kB", "6.0 MB", "6.90 GB"]
+    assert [size_words(size) for size in (1500, 6_000_000, 6_900_000_000)] == ["1.5 kB", "6.0 MB", "6.90 GB"]
 
 
 def test_pull_of_a_built_in_model_is_no_error(store: ModelStore, capsys: CAPTURE) -> None:
@@ -195,6 +198,22 @@ def test_models_folder_that_is_a_file_is_said(store: ModelStore, capsys: CAPTURE
     store.models_dir.write_text("a file")
     assert run(store, "pull", "tiny") == 1
     assert str(store.models_dir) in capsys.readouterr().err
+
+
+def test_pull_tells_what_a_model_in_onnx_needs(
+    tmp_path: Path, store: ModelStore, capsys: CAPTURE, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tone_model(tmp_path / "zipformer")
+    files = {str(path.relative_to(folder)): path.read_bytes() for path in folder.glob("*/*")}
+    with serving_hub({"tests/zipformer": files}) as hub:
+        source = HubFolder("tests/zipformer", COMMIT, tuple(files), 1)
+        tones = Model("tones", "speech", "Tones", "MIT", "en", source)
+        store = replace(store, registry=replace(store.registry, models=(tones,)), hub=Hub(hub.url))
+        assert run(store, "pull", "tones") == 0
+        assert "requirements-onnx.txt" not in capsys.readouterr().out
+        monkeypatch.setattr(model, "ONNX_PACKAGES", ("no_such_package",))
+        assert run(store, "pull", "tones") == 0
+    assert "pip install -r requirements-onnx.txt" in capsys.readouterr().out
 
 
 def test_without_a_store_the_projects_registry_is_used(tmp_path: Path, capsys: CAPTURE) -> None:

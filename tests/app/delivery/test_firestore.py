@@ -161,7 +161,7 @@ def node(programs: Path, emulator: Emulator, what: str, post_id: str) -> Any:
     return json.loads(found.stdout)
 
 
-def until_delivered(deliverer: FirestoreDeliverer, job: Job, seconds: float = 30) -> int:
+def until_delivered(deliverer: FirestoreDeliverer, job: Job, seconds: float = 90) -> int:
     """Try as the outbox does; how often it failed. gRPC itself waits a second or more before it connects again."""
     deadline = time.monotonic() + seconds
     for failures in range(10_000):

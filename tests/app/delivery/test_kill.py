@@ -30,7 +30,7 @@ secret = "whsec_" + 32 * "A"
 settings = settings_in(Path(sys.argv[2]), port=int(sys.argv[1]), webhook_secret=secret, webhook_hosts=sys.argv[3])
 engines = BlobEngine(steps=2, step_seconds=0.01), EchoSpeech()
 studio = make_studio(settings, *engines, schedule=Schedule(first=0.01, longest=0.05))
-app = create_studio(studio, Accounts(), lambda app, studio: Page((), lambda: None))
+app = create_studio(studio, Accounts(), lambda app, studio: Page(lambda: None))
 listener = listen("127.0.0.1", settings.port)
 sys.exit(run(app, listener, studio.queue, drain_seconds=60, on_started=lambda: print("started", flush=True)))
 """

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from websockets.sync.client import connect
 
 from tests.app.conftest import Served, serve
 from tests.engines.speech.media import wav_bytes
@@ -72,3 +74,24 @@ def test_what_cannot_be_used_is_named(body: Any, field: str, two: Served) -> Non
     refused = two.http.put("/corrections", json=body, headers=bearer(ANNA))
     assert refused.status_code == 422
     assert refused.json()["error"]["field"] == field
+
+
+def test_live_sessions_are_corrected_where_words_have_settled(two: Served) -> None:
+    wanted = {"corrections": [{"heard": "word1", "written": "Anna"}, {"heard": "word3", "written": "three"}]}
+    two.http.put("/corrections", json=wanted, headers=bearer(ANNA))
+    address = f"{two.url.replace('http', 'ws', 1)}/v1/vosk?sample_rate=16000"
+    with connect(address, additional_headers=bearer(ANNA)) as socket:
+        told = []
+        for _ in range(3):
+            socket.send(SOUND[:16_000])
+            told.append(json.loads(socket.recv(timeout=20)))
+        socket.send('{"eof": 1}')
+        last = json.loads(socket.recv(timeout=20))
+    assert told[0] == {"partial": "word1"}
+    assert (told[1]["text"], last["text"]) == ("Anna word2", "three")
+    job = f"/jobs/{last['job_id']}"
+    until(lambda: two.http.get(job, headers=bearer(ANNA)).json()["finished_at"])
+    shown = two.http.get(f"{job}/transcript", headers=bearer(ANNA)).json()
+    assert [item["heard"] for item in shown["corrections"]] == ["word1", "word3"]
+    assert two.http.get(f"{job}/captions/txt", headers=bearer(ANNA)).text == "Anna word2 three"
+    two.http.put("/corrections", json={"corrections": []}, headers=bearer(ANNA))

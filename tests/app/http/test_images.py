@@ -105,18 +105,18 @@ def test_a_body_that_is_no_json_object_gets_a_clear_error(served: Served, conten
 
 
 def test_any_openai_client_makes_pictures(served: Served) -> None:
-    client = openai.OpenAI(base_url=f"{served.url}/v1", api_key="none", max_retries=0)
-    answer = client.images.generate(
-        model="gpt-image-1", prompt="a blue bird", n=2, size="512x512", output_format="webp", extra_body={"seed": 3}
-    )
-    assert answer.data is not None
-    images = [picture(item.b64_json or "") for item in answer.data]
-    assert [image.format for image in images] == ["WEBP", "WEBP"]
-    assert images[0].convert("RGB").getpixel((64, 64)) != images[1].convert("RGB").getpixel((64, 64))
-    with pytest.raises(openai.UnprocessableEntityError, match="n is 9"):
-        client.images.generate(prompt="x", n=9)
-    with pytest.raises(openai.UnprocessableEntityError, match="WIDTHxHEIGHT"):
-        client.images.generate(prompt="x", size="huge")
+    with openai.OpenAI(base_url=f"{served.url}/v1", api_key="none", max_retries=0) as client:
+        answer = client.images.generate(
+            model="gpt-image-1", prompt="a blue bird", n=2, size="512x512", output_format="webp", extra_body={"seed": 3}
+        )
+        assert answer.data is not None
+        images = [picture(item.b64_json or "") for item in answer.data]
+        assert [image.format for image in images] == ["WEBP", "WEBP"]
+        assert images[0].convert("RGB").getpixel((64, 64)) != images[1].convert("RGB").getpixel((64, 64))
+        with pytest.raises(openai.UnprocessableEntityError, match="n is 9"):
+            client.images.generate(prompt="x", n=9)
+        with pytest.raises(openai.UnprocessableEntityError, match="WIDTHxHEIGHT"):
+            client.images.generate(prompt="x", size="huge")
 
 
 def test_openai_urls_lead_to_the_files(served: Served) -> None:

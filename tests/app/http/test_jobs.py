@@ -177,8 +177,8 @@ def test_what_was_sent_in_vain_is_said_in_every_answer(served: Served) -> None:
     ).json()
     assert {warning["field"] for warning in legacy["warnings"]} == {"batch_size", "n_iter", "sampler_name", "refiner"}
     assert legacy["stages"]["refiner"]["applied"] is False
-    images = served.http.post("/v1/images/generations", json={"prompt": "x", "background": "transparent"}).json()
-    assert [warning["field"] for warning in images["warnings"]] == ["background"]
+    images = served.http.post("/v1/images/generations", json={"prompt": "x", "moderation": "low"}).json()
+    assert [warning["field"] for warning in images["warnings"]] == ["moderation"]
     request = {"prompt": "x", "promt": "y", "post_id": "p"}
     job = post(served, {"kind": "image", "request": request, "colour": "red"}).json()
     assert [warning["field"] for warning in job["warnings"]] == ["colour", "promt", "post_id"]

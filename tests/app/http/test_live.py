@@ -22,8 +22,8 @@ from app.jobs.model import Job, JobState
 from engines.speech.vosk_engine import VoskEngine
 from tests.app.conftest import Served, serve
 from tests.conftest import ROOT
+from tests.engines.speech.listening import pcm
 from tests.engines.speech.media import repeated
-from tests.engines.speech.test_live import pcm
 from tests.serving import create_api, make_studio, serving, settings_in, until
 from tests.small_engines import BlobEngine
 
@@ -90,7 +90,7 @@ def job_of(socket: ClientConnection) -> str:
 
 def test_each_sound_is_answered_and_the_end_has_the_rest(served: Served) -> None:
     with connect(address(served, "/v1/vosk")) as socket:
-        socket.send('{"config": {"sample_rate": 8000.0, "phrase_list": ["one"]}}')
+        socket.send('{"config": {"sample_rate": 8000.0, "max_alternatives": 3}}')
         answers = []
         for _ in range(3):
             socket.send(HALF)
@@ -102,7 +102,7 @@ def test_each_sound_is_answered_and_the_end_has_the_rest(served: Served) -> None
     assert answers[1]["text"] == "word1 word2"
     assert answers[1]["result"][1] == {"conf": 0.75, "end": 0.9, "start": 0.5, "word": "word2"}
     assert (last["text"], [word["word"] for word in last["result"]]) == ("word3", ["word3"])
-    assert last["warnings"][0]["field"] == "phrase_list"
+    assert last["warnings"][0]["field"] == "max_alternatives"
     job = ended(served, last["job_id"])
     assert job.result is not None
     assert served.http.get(f"/jobs/{job.id}").json()["result"]["text"] == "word1 word2 word3"

@@ -40,7 +40,7 @@ if sys.argv[3] == "page":
     from app.ui.page import add_page
 else:
     def add_page(app, studio):
-        return Page((), lambda: None)
+        return Page(lambda: None)
 app = create_studio(studio, Accounts(), add_page)
 listener = listen("127.0.0.1", settings.port)
 sys.exit(run(app, listener, studio.queue, drain_seconds=60, on_started=lambda: print("started", flush=True)))
