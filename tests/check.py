@@ -15,9 +15,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ROOT / "tests" / "system-packages.txt"
-SIDE_BY_SIDE = ("--numprocesses=2", "--dist=loadfile")
+SIDE_BY_SIDE = ("--numprocesses=4", "--dist=loadfile", "--no-loadscope-reorder")
 """Most of the time a test waits for a server that starts on one core; a file's tests share theirs, so they stay
-together."""
+together. Files begin in the order that tests/conftest.py gives them."""
 
 CHECKED = ("app", "engines", "launch.py", "training", "bench", "tests")
 

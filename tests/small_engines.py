@@ -7,6 +7,7 @@ the real ones do, so what the app does around an engine can be tested without a 
 from __future__ import annotations
 
 import colorsys
+import re
 import time
 import wave
 from dataclasses import dataclass, field
@@ -167,7 +168,10 @@ def background(request: ImageRequest, photo: Path | None, cancel: Event) -> tupl
 
 @dataclass(slots=True)
 class EchoSpeech:
-    """Hears one word for every half second of sound that is not silence; two make a segment. Reads WAV only."""
+    """Hears one word for every half second of sound that is not silence; two make a segment. Reads WAV only.
+
+    It knows the words word1, word2, ... and no others, and takes turns between two speakers when it is asked for them.
+    """
 
     gate: Event = field(default_factory=released)
 
@@ -180,9 +184,13 @@ class EchoSpeech:
     def load(self) -> None:
         """Nothing to load."""
 
-    def check(self, request: TranscribeRequest) -> None:
+    def check(self, request: TranscribeRequest | ListenRequest) -> tuple[Unused, ...]:
         if request.language not in (None, "", "en"):
             raise InvalidRequest("language", f"This model has no language {request.language!r}. It has: en.")
+        unknown = [phrase for phrase in request.vocabulary if not re.fullmatch(r"word\d+", phrase)]
+        if unknown and len(unknown) == len(request.vocabulary):
+            raise InvalidRequest("vocabulary", "This model knows none of these words.")
+        return (Unused("vocabulary", f"This model does not know {', '.join(unknown)}."),) if unknown else ()
 
     def transcribe(self, request: TranscribeRequest, file: Path, on_event: OnEvent, cancel: Event) -> Transcript:
         self.check(request)
@@ -192,12 +200,13 @@ class EchoSpeech:
         for number, sound in enumerate(halves, start=1):
             if cancel.is_set():
                 raise Cancelled
-            if any(sound):
+            if any(sound) and (not request.vocabulary or f"word{number}" in request.vocabulary):
                 start = (number - 1) / 2
                 words.append(Word(word=f"word{number}", start=start, end=start + 0.4, confidence=0.5 + 0.5 / number))
             on_event(Progress("transcribe", number, len(halves), number / len(halves)))
             if words and (len(words) == 2 or number == len(halves)):
-                segments.append(_segment(words))
+                speaker = "AB"[len(segments) % 2] if request.speakers else None
+                segments.append(_segment(words).model_copy(update={"speaker": speaker}))
                 on_event(SegmentHeard(segments[-1]))
                 words.clear()
         while not self.gate.wait(0.02):
@@ -214,7 +223,7 @@ class EchoSpeech:
         )
 
     def listen(self, request: ListenRequest, cancel: Event) -> EchoSession:
-        return EchoSession(request.sample_rate, self.gate, cancel)
+        return EchoSession(request.sample_rate, self.gate, cancel, request.vocabulary)
 
     def close(self) -> None:
         self.gate.set()
@@ -227,6 +236,7 @@ class EchoSession:
     sample_rate: int
     gate: Event
     cancel: Event
+    vocabulary: tuple[str, ...] = ()
     closed: bool = False
     _rest: bytes = b""
     _halves: int = 0
@@ -242,7 +252,7 @@ class EchoSession:
         while len(self._rest) >= size:
             half, self._rest = self._rest[:size], self._rest[size:]
             self._halves += 1
-            if any(half):
+            if any(half) and (not self.vocabulary or f"word{self._halves}" in self.vocabulary):
                 start = (self._halves - 1) / 2
                 number = self._halves
                 word = Word(word=f"word{number}", start=start, end=start + 0.4, confidence=0.5 + 0.5 / number)

@@ -172,7 +172,7 @@ def test_a_stop_lets_work_finish_and_a_restart_knows_it(tmp_path: Path) -> None:
         answers: list[httpx.Response] = []
 
         def slow() -> None:
-            body = {"prompt": "x", "steps": 150, "width": 256, "height": 256}
+            body = {"prompt": "x", "steps": 60, "width": 256, "height": 256}
             key = {"Idempotency-Key": "slow"}
             answers.append(httpx.post(f"{studio.url}/generate", json=body, headers=key, timeout=120))
 

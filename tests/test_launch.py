@@ -23,9 +23,20 @@ import pytest
 import launch
 
 ROOT = Path(__file__).resolve().parent.parent
-COPIED = ("launch.py", "pyproject.toml", "app/__init__.py", "app/about.py", "app/cli/parse.py", "engines/words.py")
+COPIED = (
+    "launch.py",
+    "pyproject.toml",
+    "app/__init__.py",
+    "app/about.py",
+    "app/cli/parse.py",
+    "engines/words.py",
+    "engines/errors.py",
+)
 
 # What stands in the copy for the app: it tells where it runs and what it was given.
+START = """
+def start(): return None
+"""
 SETTINGS = """
 def load(flags, env_file): return flags
 load_transcriber = load_data = load
@@ -35,7 +46,7 @@ class SettingsRefused(Exception): pass
 """
 SERVE = """
 import json, sys, tiny
-def main(settings):
+def main(settings, pictures):
     print(json.dumps({"prefix": sys.prefix, "flags": settings, "tiny": tiny.VERSION}))
     return 7
 """
@@ -121,13 +132,14 @@ def first_start(tmp_path_factory: pytest.TempPathFactory) -> tuple[Copy, int, st
     for version in ("1.0", "1.1"):
         make_wheel(wheels, version)
     copy = Copy(tmp_path_factory.mktemp("studio"), wheels)
-    for folder in ("app/cli", "app/settings", "engines"):
+    for folder in ("app/cli", "app/settings", "engines/sdxl"):
         (copy.folder / folder).mkdir(parents=True)
     for name in COPIED:
         shutil.copy(ROOT / name, copy.folder / name)
     (copy.folder / "app" / "settings" / "fields.py").write_text(SETTINGS)
     (copy.folder / "app" / "settings" / "report.py").write_text(REPORT)
     (copy.folder / "app" / "cli" / "serve.py").write_text(SERVE)
+    (copy.folder / "engines" / "sdxl" / "start.py").write_text(START)
     copy.require("tiny==1.0")
     return (copy, *copy.run("--port", "1234"))
 

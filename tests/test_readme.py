@@ -17,6 +17,7 @@ README = (ROOT / "README.md").read_text()
 ELSEWHERE = {
     "python3 launch.py": "tests/test_first_minute.py",
     "python3 launch.py test": "this very run",
+    ".venv/bin/python -m mkdocs build --strict": "tests/docs/test_site.py",
     "python3 launch.py transcriber": "tests/app/cli/test_transcriber.py",
     "python3 launch.py tunnel root@HOST:PORT": "tests/app/cli/test_tunnel.py",
     "python3 launch.py doctor": "tests/app/cli/test_doctor.py",

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import os
 import secrets
+import shutil
 import stat
 import time
 from contextlib import suppress
@@ -52,6 +53,11 @@ class FileCache:
             return real if inside and stat.S_ISREG(real.lstat().st_mode) else None
         except (OSError, ValueError):  # gone, longer than the system takes, or not encodable as a path
             return None
+
+    def forget(self, job_id: str) -> None:
+        """Delete the copies of a job's files, whoever was shown them."""
+        for folder in self._root.glob(f"*/job-{job_id}"):
+            shutil.rmtree(folder, ignore_errors=True)
 
     def prune(self, older_than_seconds: float) -> None:
         """Delete files that nobody was shown for this long, and the folders that this leaves empty."""

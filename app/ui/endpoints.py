@@ -83,7 +83,7 @@ HERO = Endpoint(
 TRANSCRIBE = Endpoint(
     "transcription",
     TranscriptionRequest,
-    ("audio", "language"),
+    ("audio", "language", "vocabulary", "speakers"),
     "Text of a sound or video file. Yields the job's id at once, the text at the end. No speech: empty text.\n\n"
     "/job tells by that id what else is known: no_speech, duration, language, engine, where.",
     Upload("audio", "Any sound or video file", required=True),
@@ -222,7 +222,14 @@ def _field(model: type[BaseModel], name: str, default: Any = None) -> tuple[Api,
     known = inspect.Parameter.empty if field.is_required() else field.default
     known = known if default is None else default
     shown = None if known is inspect.Parameter.empty else known
-    return Api(shown, {"type": options[0]["type"]}, field.description or name), known
+    # A request's tuple is a list to callers.
+    shown, known = (list(value) if isinstance(value, tuple) else value for value in (shown, known))
+    return Api(shown, _kind_of(options[0]), field.description or name), known
+
+
+def _kind_of(schema: Mapping[str, Any]) -> dict[str, Any]:
+    kind = {"type": schema["type"]}
+    return {**kind, "items": {"type": schema["items"]["type"]}} if schema["type"] == "array" else kind
 
 
 def _sign(function: Any, defaults: Mapping[str, Any]) -> None:

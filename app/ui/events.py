@@ -8,19 +8,27 @@ from __future__ import annotations
 
 import html
 import logging
+from copy import copy
 from functools import cached_property
 from typing import Any
 
 import gradio as gr
 
 from app.concurrency import run_blocking
+from app.i18n.language import ENGLISH, language, language_of, speaking
+from app.i18n.texts import finished, in_language, mark, say
 from app.ui.account import account_of
 from app.ui.cache import FileCache
+from app.ui.fields import field_id
+from app.ui.progress import problem_html
 from engines.errors import InvalidMedia, InvalidRequest, StudioError
 
 log = logging.getLogger(__name__)
 
-UNEXPECTED = "Something went wrong inside the studio. The server's log tells more."
+STATUS = "-status"
+"""How the `elem_id` of a tab's line of status ends."""
+
+UNEXPECTED = mark("Something went wrong inside the studio. The server's log tells more.")
 
 
 class StudioBlocks(gr.Blocks):  # type: ignore[misc] # Gradio ships no types
@@ -31,8 +39,11 @@ class StudioBlocks(gr.Blocks):  # type: ignore[misc] # Gradio ships no types
         self._files = files
 
     async def process_api(self, block_fn: Any, inputs: list[Any], **options: Any) -> dict[str, Any]:
-        """As Gradio's own, which every one of its routes ends in. Raises gr.Error only."""
-        show = _plain if _is_endpoint(block_fn) else _toast
+        """As Gradio's own, which every one of its routes ends in. Raises gr.Error only: where no line can say it."""
+        with speaking(_language_for(block_fn, options["request"])):
+            return await self._processed(block_fn, inputs, **options)
+
+    async def _processed(self, block_fn: Any, inputs: list[Any], **options: Any) -> dict[str, Any]:
         try:
             # A generator's later rounds repeat the first one's inputs, which Gradio ignores then.
             if options.get("iterator") is None:
@@ -41,13 +52,40 @@ class StudioBlocks(gr.Blocks):  # type: ignore[misc] # Gradio ships no types
             return done
         except gr.Error as error:
             # Gradio's own sentence about a component's value, which Gradio would print as well.
-            raise show(error.message) from error
+            return _told(block_fn, error.message, error)
         except StudioError as error:
-            raise show(str(error)) from error
+            return _told(block_fn, str(error), error)
         except Exception as error:
             # The one broad catch of the page: Gradio would print the values and tell the client nothing.
             log.exception("the event %s failed", block_fn.api_name)
-            raise show(UNEXPECTED) from error
+            return _told(block_fn, say(UNEXPECTED), error)
+
+    async def postprocess_data(self, block_fn: Any, predictions: Any, state: Any) -> list[Any]:
+        """As Gradio's own, at the cost of what changes alone: of a dictionary it makes every component anew that is not
+        in it, with its whole configuration. A step of a picture changes 1 of 15, and the others took 70 ms of it.
+        """
+        changed = [output for output in block_fn.outputs if isinstance(predictions, dict) and output in predictions]
+        if not changed:
+            return await super().postprocess_data(block_fn, predictions, state)  # type: ignore[no-any-return]
+        values = [predictions[output] for output in changed]
+        part = copy(block_fn)
+        part.outputs = changed
+        done = await super().postprocess_data(part, values if len(values) > 1 else values[0], state)
+        told = dict(zip(changed, done, strict=True))
+        return [told.get(output, {"__type__": "update"}) for output in block_fn.outputs]
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """What the page is made of, in the language at hand. Gradio reads it for each page that it serves."""
+        code = language()
+        if code not in self._configs:
+            english = self._configs[ENGLISH]
+            self._configs[code] = {**english, "components": in_language(english["components"])}
+        return self._configs[code]
+
+    @config.setter
+    def config(self, config: dict[str, Any]) -> None:
+        self._configs = {ENGLISH: config}
 
     @cached_property
     def endpoints(self) -> dict[str, list[dict[str, Any]]]:
@@ -74,14 +112,14 @@ class StudioBlocks(gr.Blocks):  # type: ignore[misc] # Gradio ships no types
                 takes = f"takes {len(names)} values ({', '.join(names)})" if names else "takes no values"
                 raise InvalidRequest("data", f"/{block_fn.api_name} {takes}, and {len(inputs)} were sent.")
             inputs = inputs + [_default(block_fn.api_name, parameter) for parameter in parameters[len(inputs) :]]
-            refusal = "{} must be an uploaded file: handle_file(path) in gradio_client. Uploads are kept for a day."
+            refusal = "{name} must be an uploaded file: handle_file(path) in gradio_client. Uploads are kept for a day."
         else:
-            names = [getattr(block, "label", None) or "File" for block in block_fn.inputs]
+            names = [in_language(getattr(block, "label", None)) or say("File") for block in block_fn.inputs]
             if len(inputs) != len(names):
-                raise InvalidRequest("data", "This page is older than the studio: reload it.")
-            refusal = "{}: the file is not here any more. Choose it again; uploads are kept for a day."
+                raise InvalidRequest("data", say("This page is older than the studio: reload it."))
+            refusal = mark("{name}: the file is not here any more. Choose it again; uploads are kept for a day.")
         return [
-            self._with_own_files(value, account, InvalidMedia(name, refusal.format(name)))
+            self._with_own_files(value, account, InvalidMedia(name, say(refusal, name=name)))
             for name, value in zip(names, inputs, strict=True)
         ]
 
@@ -112,15 +150,37 @@ def _default(endpoint: str, parameter: dict[str, Any]) -> Any:
     return parameter["parameter_default"]
 
 
+def _language_for(block_fn: Any, request: Any) -> str:
+    """The page's events answer a person, the named endpoints programs."""
+    return ENGLISH if _is_endpoint(block_fn) else language_of(request.request.headers)
+
+
 def _is_endpoint(block_fn: Any) -> bool:
     return bool(block_fn.api_visibility == "public")
 
 
-def _plain(text: str) -> gr.Error:
-    """For clients of the named endpoints: the text as it is."""
-    return gr.Error(text, print_exception=False)
-
-
-def _toast(text: str) -> gr.Error:
-    """For the page, which renders a toast's text as HTML."""
-    return gr.Error(html.escape(text, quote=False), print_exception=False, title="That did not work")
+def _told(block_fn: Any, text: str, error: Exception) -> dict[str, Any]:
+    """An answer that puts the text into the event's line of status. Raises gr.Error for an event that has none."""
+    if _is_endpoint(block_fn):
+        raise gr.Error(text, print_exception=False) from error
+    text = finished(text)
+    lines = [output for output in block_fn.outputs if (output.elem_id or "").endswith(STATUS)]
+    if not lines:
+        # A toast's text is rendered as HTML.
+        escaped = html.escape(text, quote=False)
+        raise gr.Error(escaped, print_exception=False, title=say("That did not work")) from error
+    tab = lines[0].elem_id.removesuffix(STATUS)
+    field = getattr(error, "field", None)
+    line = problem_html(text, field_id(tab, field) if field else None)
+    changes = {lines[0]: {"__type__": "update", "value": line}}
+    data = [None if output.stateful else changes.get(output, {"__type__": "update"}) for output in block_fn.outputs]
+    return {
+        "data": data,
+        "is_generating": False,
+        "iterator": None,
+        "duration": 0.0,
+        "average_duration": None,
+        "render_config": None,
+        "changed_state_ids": [],
+        "used_cache": None,
+    }

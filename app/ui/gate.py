@@ -25,6 +25,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from app.concurrency import run_blocking
 from app.http.errors import problem, problem_of
 from app.http.middleware.limits import MAX_JSON_BYTES, BodyTooLarge
+from app.i18n.language import language_of, speaking
+from app.i18n.texts import finished
 from app.ui.cache import FileCache, caller_id
 from app.ui.events import StudioBlocks
 from app.ui.uploads import receive_files
@@ -128,9 +130,9 @@ class GradioGate:
                 raise
             # Only the page asks for progress, and it shows a person the whole text of a refusal.
             told = problem_of(error)
-            return PlainTextResponse(
-                str(error), told.status_code, {"Retry-After": told.headers.get("retry-after", "5")}
-            )
+            with speaking(language_of(request.headers)):
+                text = finished(str(error))
+            return PlainTextResponse(text, told.status_code, {"Retry-After": told.headers.get("retry-after", "5")})
 
     async def _join(self, request: Request) -> ASGIApp:
         try:

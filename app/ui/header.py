@@ -1,4 +1,4 @@
-"""The top of the page: the product's name, the models in use, and whether they are ready."""
+"""The top of the page: the product's name, whether the models are ready, and the way to Status."""
 
 from __future__ import annotations
 
@@ -12,28 +12,28 @@ import gradio as gr
 from app.concurrency import run_blocking
 from app.http.login import LOGOUT
 from app.http.sessions import COOKIE
+from app.i18n.texts import built, say
 from app.jobs.store.outbox import Backlog
 from app.jobs.worker import WorkerState, WorkerStatus
 from app.studio import Studio
 from app.ui.account import account_of
+from app.ui.status import is_late, status_drawer, undelivered_words, worker_words
 from app.ui.work import QUIET
 
 LOGO = Path(__file__).parent / "static" / "carrot.svg"
 LOOK_SECONDS = 0.5
 """How often the page looks whether a model has loaded."""
 
-LATE_SECONDS = 60.0
-"""What has waited for so long to be delivered is told on the page."""
-
 BACKLOG_SECONDS = 60.0
-"""How often an open page looks for that."""
+"""How often an open page looks for what waits to be delivered."""
 
 
 def header(studio: Studio) -> None:
     """Lay the header out and keep its lights right until every model is ready or has failed."""
     with gr.Row(elem_id="header"):
         gr.HTML(f'<div class="brand">{LOGO.read_text()}<h1>Carrot Studio</h1></div>', elem_id="brand")
-        lights = gr.HTML(lights_html(studio, studio.status()), elem_id="lights")
+        lights = gr.HTML(built(lambda: lights_html(studio.status())), elem_id="lights")
+        status_drawer(studio)
         account = gr.HTML("", elem_id="account", visible=False)
 
     async def watch() -> AsyncIterator[str]:
@@ -41,7 +41,7 @@ def header(studio: Studio) -> None:
         backlogs = await run_blocking(studio.queue.outbox.backlogs)
         while True:
             workers = studio.status()
-            now = lights_html(studio, workers, backlogs)
+            now = lights_html(workers, backlogs)
             if now != shown:
                 yield now
             shown = now
@@ -50,7 +50,7 @@ def header(studio: Studio) -> None:
             await asyncio.sleep(LOOK_SECONDS)
 
     async def look() -> str:
-        return lights_html(studio, studio.status(), await run_blocking(studio.queue.outbox.backlogs))
+        return lights_html(studio.status(), await run_blocking(studio.queue.outbox.backlogs))
 
     def who(request: gr.Request) -> gr.HTML:
         logged_in = COOKIE in request.cookies
@@ -65,44 +65,27 @@ def account_html(account: str) -> str:
     """Who has logged in, and the way out."""
     return (
         f'<form class="account" method="post" action="{LOGOUT}"><span>{html.escape(account)}</span>'
-        "<button>Log out</button></form>"
+        f"<button>{say('Log out')}</button></form>"
     )
 
 
-def lights_html(studio: Studio, workers: list[WorkerStatus], backlogs: Sequence[Backlog] = ()) -> str:
+def lights_html(workers: Sequence[WorkerStatus], backlogs: Sequence[Backlog] = ()) -> str:
+    """A light for each model, and one for each way to tell of jobs that does not go on as it should."""
     by_name = {worker.name: worker for worker in workers}
-    image, speech = studio.image.info, studio.speech.info
+    lights = [
+        _light(say("Images"), worker_words(by_name["image"]), by_name["image"].state.value),
+        _light(say("Speech"), worker_words(by_name["speech"]), by_name["speech"].state.value),
+        *(
+            _light(backlog.deliverer.capitalize(), undelivered_words(backlog), "failed")
+            for backlog in backlogs
+            if is_late(backlog)
+        ),
+    ]
+    return f'<div class="lights" role="status">{"".join(lights)}</div>'
+
+
+def _light(what: str, state: str, look: str) -> str:
     return (
-        f'<div class="lights" role="status">{_light("Images", image.label, image.demo, by_name["image"])}'
-        f"{_light('Speech', speech.label, speech.demo, by_name['speech'])}"
-        f"{''.join(map(_undelivered, backlogs))}</div>"
-    )
-
-
-def _undelivered(backlog: Backlog) -> str:
-    """Nothing as long as it goes on as it should."""
-    if not backlog.dead and backlog.oldest_seconds < LATE_SECONDS:
-        return ""
-    told = ", ".join(
-        f"{count} {what}" for count, what in ((backlog.waiting, "waiting"), (backlog.dead, "given up")) if count
-    )
-    return (
-        f'<span class="light failed" title="{html.escape(backlog.problem, quote=True)}"><i></i>'
-        f'<span class="what">{html.escape(backlog.deliverer.capitalize())}</span>'
-        f'<em class="why">{told}: {html.escape(backlog.problem or "not delivered yet")}</em></span>'
-    )
-
-
-def _light(what: str, label: str, demo: bool, worker: WorkerStatus) -> str:
-    """A dot, the model, a badge if it is a demo, and the state in words."""
-    names = {WorkerState.LOADING: "loading…", WorkerState.READY: "ready", WorkerState.FAILED: "not available"}
-    state = names[worker.state]
-    if worker.loading is not None and worker.loading.stage != "load":
-        state = f"{worker.loading.stage} {worker.loading.fraction:.0%}"
-    tip = html.escape(worker.problem or label, quote=True)
-    badge = f'<b class="demo" title="{html.escape(label, quote=True)}">Demo model</b>' if demo else ""
-    problem = f'<em class="why">{html.escape(worker.problem)}</em>' if worker.problem else ""
-    return (
-        f'<span class="light {worker.state.value}" title="{tip}"><i></i><span class="what">{what}</span>'
-        f'<span class="label">{html.escape(label)}</span>{badge}<span class="state">{state}</span>{problem}</span>'
+        f'<span class="light {look}"><i></i><span class="what">{html.escape(what)}</span>'
+        f'<span class="state">{html.escape(state)}</span></span>'
     )

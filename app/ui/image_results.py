@@ -1,4 +1,4 @@
-"""Where pictures appear: progress, gallery, downloads, the recipe, and the recent ones."""
+"""Where pictures appear: progress, gallery, what can be done with them, the recipe, and the recent ones."""
 
 from __future__ import annotations
 
@@ -7,28 +7,35 @@ from dataclasses import dataclass
 import gradio as gr
 
 from app.concurrency import run_blocking
+from app.i18n.texts import built, finished, say, say_n
 from app.jobs.model import Job
 from app.presets import Kind
 from app.studio import Studio
+from app.ui.amounts import number
 from app.ui.files import served, thumbnail, zipped
+from app.ui.picture_bar import picture_bar
 from app.ui.progress import note_html
 from app.ui.work import Updates
-from app.work.image import PicturesResult
+from app.work.image import Picture, PicturesResult
 
 RECENT = 12
-"""Jobs in the row of recent ones; two rows of six on a wide screen."""
+"""Jobs among the recent ones: a row on a wide screen, three of four on a phone."""
 
 
 @dataclass(frozen=True, slots=True)
 class ImageResults:
     """The right half of an image tab."""
 
+    kind: Kind
     status: gr.HTML
     gallery: gr.Gallery
-    actions: gr.Row
-    download: gr.DownloadButton
-    download_all: gr.DownloadButton
+    bar: gr.HTML
     again: gr.Button
+    """Pressed by the bar, as are the next four: see picture_bar.py."""
+    more: gr.Button
+    as_photo: gr.Button
+    favourite: gr.Button
+    delete: gr.Button
     recipe_box: gr.Accordion
     recipe: gr.JSON
     recent_box: gr.Column
@@ -45,9 +52,7 @@ class ImageResults:
         return [
             self.status,
             self.gallery,
-            self.actions,
-            self.download,
-            self.download_all,
+            self.bar,
             self.recipe_box,
             self.recipe,
             self.recent_box,
@@ -62,29 +67,33 @@ def image_results(kind: Kind) -> ImageResults:
     """Lay the components out; call it inside the tab's right column."""
     status = gr.HTML("", elem_id=f"{kind}-status", container=False)
     gallery = gr.Gallery(
-        label="Pictures",
+        label=say("Pictures"),
         show_label=False,
         columns=1,
         object_fit="contain",
         interactive=False,
-        buttons=["fullscreen"],
+        # A press opens the picture large: static/pictures.js.
+        allow_preview=False,
+        buttons=[],
         elem_id=f"{kind}-gallery",
         elem_classes="result-gallery",
     )
-    with gr.Row(visible=False, elem_classes="result-actions") as actions:
-        download = gr.DownloadButton("Download PNG", size="md", elem_id=f"{kind}-download", min_width=120)
-        download_all = gr.DownloadButton("Download all (zip)", size="md", elem_id=f"{kind}-zip", min_width=120)
-        again = gr.Button("Use these settings again", size="md", elem_id=f"{kind}-again", min_width=170)
+    bar = gr.HTML("", elem_id=f"{kind}-bar", elem_classes="result-bar", apply_default_css=False)
+    with gr.Row(elem_classes="pressed-by-script"):
+        again, more, as_photo, favourite, delete = (
+            gr.Button(what, elem_id=f"{kind}-{what}-event")
+            for what in ("again", "more", "as-photo", "favourite", "delete")
+        )
     with gr.Accordion(
-        "Recipe", open=False, visible=False, elem_id=f"{kind}-recipe-box", elem_classes="result-recipe"
+        say("Recipe"), open=False, visible=False, elem_id=f"{kind}-recipe-box", elem_classes="result-recipe"
     ) as recipe_box:
         recipe = gr.JSON(show_label=False, open=True, buttons=["copy"], elem_id=f"{kind}-recipe")
     with gr.Column(visible=False, elem_classes="recent-box") as recent_box:
-        gr.HTML('<h2 class="recent-head">Recent</h2>')
+        gr.HTML(built(recent_head))
         recent = gr.Gallery(
-            label="Recent",
+            label=say("Recent"),
             show_label=False,
-            columns=6,
+            columns=RECENT,
             object_fit="cover",
             interactive=False,
             allow_preview=False,
@@ -94,12 +103,15 @@ def image_results(kind: Kind) -> ImageResults:
             elem_classes="recent-gallery",
         )
     return ImageResults(
+        kind,
         status,
         gallery,
-        actions,
-        download,
-        download_all,
+        bar,
         again,
+        more,
+        as_photo,
+        favourite,
+        delete,
         recipe_box,
         recipe,
         recent_box,
@@ -114,16 +126,13 @@ async def shown_job(view: ImageResults, studio: Studio, job: Job) -> Updates:
     """Show a job that has a result."""
     result = _result_of(job)
     paths = [await run_blocking(served, studio, job, file) for file in job.files]
-    captions = [f"Seed {image.seed}" for image in result.images]
     many = len(paths) > 1
+    # Of a single one the row below tells it.
+    captions = [say("Seed {seed}", seed=image.seed) if many else None for image in result.images]
     return {
         view.status: note_html(job, done_words(result), "done"),
         view.gallery: gr.Gallery(
             value=list(zip(paths, captions, strict=True)), columns=2 if many else 1, selected_index=None
-        ),
-        view.actions: gr.Row(visible=True),
-        view.download_all: gr.DownloadButton(
-            value=await run_blocking(zipped, studio, job) if many else None, visible=many
         ),
         view.recipe_box: gr.Accordion(visible=True),
         view.shown: job.id,
@@ -132,24 +141,56 @@ async def shown_job(view: ImageResults, studio: Studio, job: Job) -> Updates:
 
 
 async def picked_image(view: ImageResults, studio: Studio, job: Job, number: int) -> Updates:
-    """Point downloads and recipe at one picture of the job."""
+    """Point what can be done, and the recipe, at one picture of the job."""
     images = _result_of(job).images
     many = len(images) > 1
-    title = f"Recipe of picture {number + 1}" if many else "Recipe"
-    path = await run_blocking(served, studio, job, job.files[number])
+    title = say("Recipe of picture {n}", n=number + 1) if many else say("Recipe")
+    everything = await run_blocking(zipped, studio, job) if many else None
+    lacks = await run_blocking(studio.cut_outs.missing) if view.kind == "avatar" else ""
+    favourite = await studio.queue.is_favourite(job)
     return {
-        view.download: gr.DownloadButton(f"Download PNG {number + 1}" if many else "Download PNG", value=path),
+        view.bar: picture_bar(view.kind, job, number, everything, favourite=favourite, no_background=lacks),
         view.recipe_box: gr.Accordion(label=title, visible=True),
         view.recipe: images[number].recipe.model_dump(exclude_none=True),
         view.picked: number,
     }
 
 
+def recent_head() -> str:
+    return f'<h2 class="recent-head">{say("Recent")}</h2>'
+
+
+def nothing_shown(view: ImageResults, told: str) -> Updates:
+    """As before the first picture, with a line of what happened."""
+    return {
+        view.status: f'<div class="progress note" role="status"><span>{told}</span></div>',
+        view.gallery: gr.Gallery(value=None, selected_index=None),
+        view.bar: "",
+        view.recipe_box: gr.Accordion(visible=False),
+        view.shown: None,
+        view.picked: 0,
+    }
+
+
 def done_words(result: PicturesResult) -> str:
-    count = len(result.images)
-    size = f"{result.images[0].width} × {result.images[0].height}"
-    words = f"{count} picture{'s' if count > 1 else ''}, {size}, in {result.seconds:.1f} s"
-    return f"{words} · {result.model_label}" if result.demo else words
+    count, first = len(result.images), result.images[0]
+    words = say_n(
+        "{n} picture, {size}, in {seconds} s",
+        "{n} pictures, {size}, in {seconds} s",
+        count,
+        size=_size_words(first),
+        seconds=number(result.seconds),
+    )
+    return f"{words} · {finished(result.model_label)}" if result.demo else words
+
+
+def _size_words(picture: Picture) -> str:
+    """What was asked for, and where the model worked smaller than that also how large it was."""
+    size, recipe = f"{picture.width} × {picture.height}", picture.recipe
+    if not recipe.enlarged:
+        return size
+    drawn = f"{recipe.rendered_width} × {recipe.rendered_height}"
+    return say("drawn at {drawn} and enlarged to {size}", drawn=drawn, size=size)
 
 
 async def recent_jobs(view: ImageResults, studio: Studio, account: str, kind: Kind) -> Updates:
@@ -170,4 +211,4 @@ def _result_of(job: Job) -> PicturesResult:
 
 def _tile_caption(job: Job) -> str | None:
     count = len(job.files)
-    return f"{count} pictures" if count > 1 else None
+    return say_n("{n} picture", "{n} pictures", count) if count > 1 else None

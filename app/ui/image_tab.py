@@ -1,21 +1,23 @@
-"""What happens on an image tab: make pictures, pick one, open a recent one, use settings again."""
+"""What happens on an image tab: make pictures, pick one, open a recent one."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import gradio as gr
 
+from app.jobs.model import Job
 from app.jobs.queue import Submission
 from app.studio import Studio
 from app.ui.account import account_of
+from app.ui.batch import Batch, batch_html
 from app.ui.image_form import ImageForm, seed_to_use
 from app.ui.image_results import ImageResults, picked_image, recent_jobs, shown_job
 from app.ui.work import QUIET, Controls, Started, Updates, Values, Work, wire_work
-from app.work.image import PicturesResult
 from app.work.presets import PresetRequest
+from engines.errors import InvalidMedia, StudioError
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,46 +27,85 @@ class ImageTab:
     form: ImageForm
     own_fields: set[gr.components.Component]
     """Form components that are no field of the request."""
-    submit_by: tuple[gr.Textbox, ...]
-    """Boxes in which the Enter key generates."""
     controls: Controls
+    batch: Batch
     results: ImageResults
-    read: Callable[[Values, int], PresetRequest]
-    """The request, from the form's values and the seed. Raises InvalidRequest."""
+    read: Callable[[Values, int], list[PresetRequest]]
+    """The requests, from the form's values and the seed. Raises InvalidRequest."""
     files: Callable[[Values], dict[str, Path]]
     """The request's files by name."""
     refill: Callable[[PresetRequest], Updates]
-    """New values for the own fields."""
+    """New values for the own fields, and for the status where something is missing."""
+
+    @property
+    def fields(self) -> list[gr.components.Component]:
+        """Everything that `filled_in` gives new values for."""
+        return [*self.form.components, *self.own_fields, self.results.status]
 
 
-def wire(tab: ImageTab, studio: Studio) -> None:
-    """Connect the tab's components."""
-    form, view = tab.form, tab.results
+def wire(tab: ImageTab, studio: Studio) -> ImageTab:
+    """Connect the tab's components, and give it back."""
+    form, view, batch = tab.form, tab.results, tab.batch
 
     def submit(values: Values, account: str) -> Started:
-        seed = seed_to_use(values[form.fields["seed"]], values[form.seed_mode], values[form.drawn])
-        request = tab.read(values, seed)
-        inputs = {name: studio.files.take(path, path.name) for name, path in tab.files(values).items()}
-        job = studio.queue.submit(Submission(form.kind, request, account, inputs))
-        return Started((job,), {form.fields["seed"]: str(seed), form.drawn: str(seed)})
+        seed = seed_to_use(values[form.fields["seed"]], values[form.seed_mode])
+        requests = tab.read(values, seed)
+        jobs: list[Job] = []
+        refused: list[tuple[str, str]] = []
+        for request in requests:
+            try:
+                jobs.append(_send(tab, studio, request, values, account))
+            except StudioError as error:
+                if not jobs:
+                    raise
+                refused.append((getattr(request, "prompt", ""), str(error)))
+        return Started(tuple(jobs), {form.fields["seed"]: str(seed), batch.sent: ""}, tuple(refused))
+
+    def again(failed: Sequence[Job], values: Values, account: str) -> Started:
+        return Started(tuple(_send(tab, studio, _asked(job), values, account) for job in failed), {batch.sent: ""})
 
     work = Work(
         form.kind,
         tab.controls,
         view.status,
         submit,
+        again,
         show=lambda job: shown_job(view, studio, job),
         recent=lambda account: recent_jobs(view, studio, account, form.kind),
+        together=lambda jobs, refused: {batch.sent: batch_html(form.kind, jobs, refused)},
     )
-    triggers = [tab.controls.go.click, *(box.submit for box in tab.submit_by)]
-    outputs = [*view.components, form.fields["seed"], form.drawn]
-    wire_work(work, studio.queue, triggers, form.components | tab.own_fields, outputs)
-    _wire_results(tab, studio)
+    outputs = [*view.components, form.fields["seed"], batch.sent]
+    wire_work(work, studio.queue, [tab.controls.go.click], form.components | tab.own_fields, outputs)
+    _wire_results(view, studio)
+
+    async def open_sent(values: Values, request: gr.Request) -> Updates:
+        return await shown_job(view, studio, await studio.queue.get(values[batch.opened], account_of(request)))
+
+    batch.open.click(open_sent, {batch.opened}, view.components, js="() => window.studio.pressed", **QUIET)
+    return tab
 
 
-def _wire_results(tab: ImageTab, studio: Studio) -> None:
-    view, form = tab.results, tab.form
+def _asked(job: Job) -> PresetRequest:
+    assert isinstance(job.request, PresetRequest)
+    return job.request
 
+
+def _send(tab: ImageTab, studio: Studio, request: PresetRequest, values: Values, account: str) -> Job:
+    """Queue one request with the form's files. Raises what Queue.submit raises."""
+    files = tab.files(values)
+    inputs = {name: studio.files.take(path, path.name) for name, path in files.items()}
+    try:
+        return studio.queue.submit(Submission(tab.form.kind, request, account, inputs))
+    except InvalidMedia as error:
+        raise named(error, *files.values()) from error
+
+
+def named(error: InvalidMedia, *files: Path) -> InvalidMedia:
+    """The error with the name of the file that somebody chose."""
+    return InvalidMedia(error.field, f"{', '.join(file.name for file in files)} cannot be used: {error}")
+
+
+def _wire_results(view: ImageResults, studio: Studio) -> None:
     async def pick(values: Values, event: gr.SelectData, request: gr.Request) -> Updates:
         job = await studio.queue.get(values[view.shown], account_of(request))
         return await picked_image(view, studio, job, int(event.index))
@@ -73,15 +114,11 @@ def _wire_results(tab: ImageTab, studio: Studio) -> None:
         job = await studio.queue.get(values[view.recent_ids][int(event.index)], account_of(request))
         return await shown_job(view, studio, job)
 
-    async def use_again(values: Values, request: gr.Request) -> Updates:
-        job = await studio.queue.get(values[view.shown], account_of(request))
-        assert isinstance(job.result, PicturesResult)
-        assert isinstance(job.request, PresetRequest)
-        seed = job.result.images[values[view.picked]].seed
-        first = studio.presets.of(form.kind)[0].id
-        return {**form.filled(job.request, seed, first), **tab.refill(job.request)}
-
     view.gallery.select(pick, {view.shown}, view.components, **QUIET)
     view.recent.select(open_recent, {view.recent_ids}, view.components, **QUIET)
-    fields = [*form.components, *tab.own_fields]
-    view.again.click(use_again, {view.shown, view.picked}, fields, **QUIET)
+
+
+def filled_in(tab: ImageTab, studio: Studio, request: PresetRequest, seed: int) -> Updates:
+    """The tab's form as it was for a request, for one picture with this seed."""
+    first = studio.presets.of(tab.form.kind)[0].id
+    return {**tab.form.filled(request, seed, first), **tab.refill(request)}

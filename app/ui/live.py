@@ -6,22 +6,34 @@ end: the session's job is shown like any other transcript.
 
 from __future__ import annotations
 
+import html
 from dataclasses import dataclass
 
 import gradio as gr
 
+from app.i18n.texts import built, say
 from app.studio import Studio
 from app.ui.account import account_of
 from app.ui.transcript_view import TranscriptView, cleared, recent_transcripts, shown_transcript
 from app.ui.work import QUIET, Updates, Values
 
-PANEL = """
+
+def panel_html(*, offered: bool) -> str:
+    """`offered`: whether the microphones of the studio's machine may be chosen; the script shows them once it has found
+    any."""
+    source = (
+        f'<div id="live-source" hidden><label for="live-microphone">{say("Microphone")}</label>'
+        f'<select id="live-microphone"><option value="">{say("This browser’s")}</option></select></div>'
+    )
+    empty = html.escape(say("What you say appears here."), quote=True)
+    return f"""
 <div class="live">
+  {source if offered else ""}
   <button id="live-record" type="button" data-state="idle" aria-pressed="false">
-    <i id="live-level" aria-hidden="true"></i><span id="live-label">Record</span>
+    <i id="live-level" aria-hidden="true"></i><span id="live-label">{say("Record")}</span>
   </button>
   <p id="live-note" role="status"></p>
-  <div id="live-words" aria-live="polite" aria-label="What was heard so far"><span
+  <div id="live-words" aria-live="polite" aria-label="{say("What was heard so far")}" data-empty="{empty}"><span
     id="live-settled"></span><span id="live-partial"></span></div>
 </div>
 """
@@ -35,9 +47,9 @@ class LivePanel:
     job: gr.Textbox
 
 
-def live_panel() -> LivePanel:
+def live_panel(studio: Studio) -> LivePanel:
     """Lay the panel out, inside the current tab."""
-    gr.HTML(PANEL)
+    gr.HTML(built(lambda: panel_html(offered=studio.settings.microphone)))
     with gr.Row(elem_classes="off-page"):
         return LivePanel(gr.Button("Show", elem_id="live-ended"), gr.Textbox(show_label=False))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 from fastapi import FastAPI
 from starlette.routing import Mount
@@ -26,10 +27,12 @@ def add_page(app: FastAPI, studio: Studio) -> Page:
     import_page()
     import gradio
 
+    from app.ui.assets import Assets
     from app.ui.blocks import build_blocks
     from app.ui.cache import gradio_cache
     from app.ui.gate import GradioGate
-    from app.ui.theme import mount_options, page_script
+    from app.ui.shell import Shell
+    from app.ui.theme import SCRIPT, head, manifest, mount_options, own_files, preloads
 
     cache = gradio_cache()
     blocks = build_blocks(studio, cache)
@@ -48,5 +51,19 @@ def add_page(app: FastAPI, studio: Studio) -> Page:
     assert isinstance(mount.app, FastAPI)
     # Gradio's app has handlers of its own, which answer in another shape.
     install_error_handlers(mount.app)
-    mount.app = GradioGate(mount.app, blocks, cache, max_upload_bytes=studio.max_upload_bytes)
-    return Page(scripts=(page_script(),), clean_up=lambda: cache.prune(DAY))
+    assets = Assets(
+        Path(gradio.__file__).parent / "templates" / "frontend",
+        {block.get_block_name() for block in blocks.blocks.values()},
+        own_files(),
+    )
+    page = Shell(
+        mount.app,
+        assets,
+        head=lambda: head(assets),
+        preloads=preloads(assets, blocks.theme_hash),
+        scripts=(SCRIPT,),
+        manifest=lambda: manifest(assets),
+    )
+    mount.app = GradioGate(page, blocks, cache, max_upload_bytes=studio.max_upload_bytes)
+    studio.queue.on_deleted(cache.forget)
+    return Page(clean_up=lambda: cache.prune(DAY))

@@ -2,23 +2,62 @@
 
 from __future__ import annotations
 
-import base64
+import json
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
+from app.i18n.language import language
+from app.i18n.texts import say
+from app.ui.assets import Assets
+from app.ui.script_words import script_words
+from app.ui.shell import preload
+
 STATIC = Path(__file__).parent / "static"
+SCRIPTS = (
+    "words.js",
+    "queue.js",
+    "keep.js",
+    "keys.js",
+    "problems.js",
+    "connection.js",
+    "page.js",
+    "transcript.js",
+    "corrections.js",
+    "live.js",
+    "presets.js",
+    "drawers.js",
+    "done.js",
+    "library.js",
+    "pictures.js",
+    "drop.js",
+    "background.js",
+    "language.js",
+)
+"""In this order: keep.js makes `window.studio`, which others use."""
+
 SYSTEM_FONTS = ("Inter", "ui-sans-serif", "system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif")
 MONO_FONTS = ("ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "DejaVu Sans Mono", "monospace")
+
+
+PAGE, PAGE_DARK = "#faf9f7", "#14110f"
+FONT = "inter-latin.woff2"
+SCRIPT = "studio.js"
+ICONS = {
+    "icon-192.png": ("192x192", "any"),
+    "icon-512.png": ("512x512", "any"),
+    "icon-maskable-512.png": ("512x512", "maskable"),
+}
+"""What an installed page has on the home screen: size, and whether the system may cut it to its own shape."""
+TOUCH_ICON = "apple-touch-icon.png"
 
 
 def mount_options() -> dict[str, Any]:
     """What `gr.mount_gradio_app` must be given for this page."""
     return {
         "theme": theme(),
-        "css": style_sheet(),
-        "head": f"<style>{_static('head.css')}</style><script>{page_script()}</script>",
+        "css": _static("style.css") + _static("transcript.css"),
         "favicon_path": str(STATIC / "carrot.svg"),
         "footer_links": ["api"],
         # Gradio would keep every run's inputs in the browser's storage.
@@ -28,9 +67,64 @@ def mount_options() -> dict[str, Any]:
     }
 
 
+def own_files() -> dict[str, bytes]:
+    """Files of ours that the page asks for, by name."""
+    files = {name: (STATIC / name).read_bytes() for name in (FONT, TOUCH_ICON, *ICONS)}
+    return {**files, SCRIPT: page_script().encode()}
+
+
 def page_script() -> str:
-    """The script that the page puts into its head."""
-    return "".join(map(_static, ("queue.js", "page.js", "transcript.js", "live.js")))
+    """What runs once the page has been read."""
+    return "\n".join(map(_static, SCRIPTS))
+
+
+def page_words() -> str:
+    """The texts that the page's scripts take from its head, in the language at hand."""
+    words = json.dumps(script_words(), ensure_ascii=False).replace("<", "\\u003c")
+    return f'<script type="application/json" id="page-words">{words}</script>'
+
+
+def head(assets: Assets) -> str:
+    """What the page's head begins with: what must be known before anything is drawn."""
+    font = f"./{assets.address(FONT)}"
+    face = (
+        "@font-face{font-family:'Inter';font-style:normal;font-weight:100 900;font-display:swap;"
+        f"src:url({font}) format('woff2');}}"
+    )
+    return (
+        f"<script>{_static('speak.js')}</script>{page_words()}"
+        f'<meta name="theme-color" content="{PAGE}" data-light="{PAGE}" data-dark="{PAGE_DARK}">'
+        f'<link rel="apple-touch-icon" href="./{assets.address(TOUCH_ICON)}">'
+        f"<script>{_static('theme.js')}</script><style>{face}{_static('head.css')}</style>"
+    )
+
+
+def preloads(assets: Assets, theme_hash: str) -> tuple[str, ...]:
+    """What the page's head asks for early. `theme_hash`: Gradio's name for this theme's version."""
+    return (
+        preload(f"./{assets.address(FONT)}", "font", crossorigin=True),
+        preload(f"theme.css?v={theme_hash}", "style"),
+    )
+
+
+def manifest(assets: Assets) -> dict[str, object]:
+    """What a browser is told that installs the page (W3C, Web Application Manifest)."""
+    return {
+        "name": "Carrot Studio",
+        "short_name": "Carrot",
+        "description": say("Avatars, hero images and transcription"),
+        "lang": language(),
+        "id": "/",
+        "start_url": "./",
+        "scope": "./",
+        "display": "standalone",
+        "background_color": PAGE,
+        "theme_color": PAGE,
+        "icons": [
+            {"src": assets.address(name), "sizes": size, "type": "image/png", "purpose": purpose}
+            for name, (size, purpose) in ICONS.items()
+        ],
+    }
 
 
 def theme() -> gr.themes.Base:
@@ -44,8 +138,8 @@ def theme() -> gr.themes.Base:
         font=SYSTEM_FONTS,
         font_mono=MONO_FONTS,
     ).set(
-        body_background_fill="#faf9f7",
-        body_background_fill_dark="#14110f",
+        body_background_fill=PAGE,
+        body_background_fill_dark=PAGE_DARK,
         background_fill_primary="#ffffff",
         background_fill_primary_dark="#1c1917",
         background_fill_secondary="#f5f3f0",
@@ -69,11 +163,11 @@ def theme() -> gr.themes.Base:
         block_title_text_weight="600",
         block_title_text_color="#44403c",
         block_title_text_color_dark="#d6d3d1",
-        block_info_text_color="#78716c",
+        block_info_text_color="#6b635c",
         block_info_text_color_dark="#a8a29e",
         body_text_color="#292524",
         body_text_color_dark="#e7e5e4",
-        body_text_color_subdued="#78716c",
+        body_text_color_subdued="#6b635c",
         body_text_color_subdued_dark="#a8a29e",
         input_background_fill="#ffffff",
         input_background_fill_dark="#141210",
@@ -106,16 +200,6 @@ def theme() -> gr.themes.Base:
         checkbox_background_color_selected="#ea580c",
         checkbox_background_color_selected_dark="#ea580c",
     )
-
-
-def style_sheet() -> str:
-    """Our rules and the font. The font is inside, so that it needs no route of its own."""
-    font = base64.b64encode((STATIC / "inter-latin.woff2").read_bytes()).decode()
-    face = (
-        "@font-face{font-family:'Inter';font-style:normal;font-weight:100 900;font-display:swap;"
-        f"src:url(data:font/woff2;base64,{font}) format('woff2');}}\n"
-    )
-    return face + _static("style.css") + _static("transcript.css")
 
 
 def _static(name: str) -> str:

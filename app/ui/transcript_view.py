@@ -14,14 +14,18 @@ from pathlib import PurePath
 
 import gradio as gr
 
+from app.i18n.language import ENGLISH, language
+from app.i18n.texts import built, mark, say
 from app.jobs.model import Job, JobState
 from app.studio import Studio
-from app.ui.progress import note_html, running_words, waiting_words
+from app.ui.amounts import number
+from app.ui.image_results import recent_head
+from app.ui.progress import note_html, stage_words, state_words, told, waiting_words
 from app.ui.work import Updates
 from app.work.speech import TranscriptionRequest, TranscriptionResult
 
 RECENT = 10
-NO_SPEECH = "No speech was found."
+NO_SPEECH = mark("No speech was found.")
 
 NOTHING_SHOWN = "<carrot-transcript></carrot-transcript>"
 """Always there, so that a press on a recent one has something to show it in."""
@@ -55,7 +59,7 @@ def transcript_view() -> TranscriptView:
     heard = gr.HTML("", elem_id="transcribe-heard", apply_default_css=False)
     transcript = gr.HTML(NOTHING_SHOWN, elem_id="transcribe-result", apply_default_css=False)
     with gr.Column(visible=False, elem_classes="recent-box") as recent_box:
-        gr.HTML('<h2 class="recent-head">Recent</h2>')
+        gr.HTML(built(recent_head))
         recent = gr.HTML("", elem_id="transcribe-recent")
     return TranscriptView(status, files, heard, transcript, recent_box, recent)
 
@@ -84,16 +88,16 @@ def heard_html(text: str) -> str:
 def files_html(jobs: Sequence[Job], refused: Sequence[tuple[str, str]] = ()) -> str:
     """A line for each file that was sent at once, and for each that was not taken: its name and why."""
     rows = [_file_row(job) for job in jobs]
-    rows += [_row(html.escape(name), f'<span class="problem">{html.escape(why)}</span>') for name, why in refused]
-    return f'<ul class="files" aria-label="Files">{"".join(rows)}</ul>'
+    rows += [_row(html.escape(name), told(why, look="problem")) for name, why in refused]
+    return f'<ul class="files" aria-label="{say("Files")}">{"".join(rows)}</ul>'
 
 
 def _file_row(job: Job) -> str:
     name = html.escape(_file(job))
     if job.state is JobState.SUCCEEDED:
-        return _result_row(job, "state", "Done")
+        return _result_row(job, "state", say("Done"))
     if job.state is JobState.FAILED and job.error is not None:
-        return _row(name, f'<span class="problem">{html.escape(job.error.message)}</span>')
+        return _row(name, told(job.error.message, look="problem"))
     return _row(name, f'<span class="more">{html.escape(_state_words(job))}</span>')
 
 
@@ -103,8 +107,8 @@ def _state_words(job: Job) -> str:
     if job.state is JobState.RUNNING:
         # In tenths: each change draws the whole list anew.
         tenths = int(job.progress.fraction * 10) * 10
-        return f"{running_words(job).partition(' · ')[0]} · {tenths} %"
-    return job.state.value.capitalize()
+        return f"{stage_words(job.progress.stage)} · {tenths} %"
+    return state_words(job.state)
 
 
 def _row(name: str, more: str) -> str:
@@ -113,7 +117,7 @@ def _row(name: str, more: str) -> str:
 
 def _result_row(job: Job, kind: str, last: str) -> str:
     """A line to press, which shows the transcript."""
-    name, beginning = html.escape(_file(job)), html.escape(_beginning(job) or NO_SPEECH)
+    name, beginning = html.escape(_file(job)), html.escape(_beginning(job) or say(NO_SPEECH))
     return (
         f'<li><button type="button" data-transcript="{job.id}"><span class="name">{name}</span>'
         f'<span class="more">{beginning}</span><span class="{kind}">{last}</span></button></li>'
@@ -121,11 +125,17 @@ def _result_row(job: Job, kind: str, last: str) -> str:
 
 
 def done_words(result: TranscriptionResult) -> str:
-    where = "" if result.where == "local" else " on Cloud Run"
-    heard = NO_SPEECH if result.no_speech else "Done."
-    demo = " (demo model)" if result.demo else ""
-    note = f" {result.note}" if result.note else ""
-    return f"{heard} {result.duration:.1f} s of sound, {result.engine}{where}{demo}.{note}"
+    heard = say(NO_SPEECH) if result.no_speech else say("Done.")
+    # Its note stands beside the text.
+    engine = engine_words(result.engine, result.where, demo=result.demo)
+    sound = say("{seconds} s of sound, {engine}.", seconds=number(result.duration), engine=engine)
+    return f"{heard} {sound}"
+
+
+def engine_words(engine: str, where: str, *, demo: bool) -> str:
+    """What has heard it, and where."""
+    named = engine if where == "local" else say("{engine} on Cloud Run", engine=engine)
+    return say("{engine} (demo model)", engine=named) if demo else named
 
 
 async def recent_transcripts(view: TranscriptView, studio: Studio, account: str) -> Updates:
@@ -136,12 +146,17 @@ async def recent_transcripts(view: TranscriptView, studio: Studio, account: str)
 
 
 def _when(job: Job) -> str:
-    return datetime.fromtimestamp(job.created_at).strftime("%d %b %H:%M")
+    when = datetime.fromtimestamp(job.created_at)
+    if language() == ENGLISH:
+        return when.strftime("%d %b %H:%M")
+    from babel.dates import format_datetime
+
+    return format_datetime(when, "d. MMM HH:mm" if language() == "de" else "d MMM HH:mm", locale=language())
 
 
 def _file(job: Job) -> str:
     assert isinstance(job.request, TranscriptionRequest)
-    return PurePath(job.request.filename or "recording").name
+    return PurePath(job.request.filename or say("recording")).name
 
 
 def _beginning(job: Job) -> str:

@@ -3,29 +3,29 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import gradio as gr
 
 from app.concurrency import run_blocking
+from app.i18n.texts import say
 from app.jobs.live import JobEvent
-from app.jobs.model import Job, JobNotFound, JobState
+from app.jobs.model import Interrupted, Job, JobNotFound, JobState
 from app.jobs.queue import Queue
 from app.ui.account import account_for, account_of
-from app.ui.progress import ended_html, note_html, progress_html
+from app.ui.progress import AGAIN, ended_html, note_html, progress_html, restarting_html
 from engines.events import Preview, SegmentHeard
 from engines.speech.paragraphs import ParagraphRule
 
-FRAME_SECONDS = 0.1
+FRAME_SECONDS = 0.2
 """Shortest time between two updates of the page: more than ten a second help nobody."""
 
-QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
-"""Every event of the page: no endpoint for clients, no overlay over what a person reads."""
-
-NO_JOB = "none"
-"""What the browser keeps when no job is in work: Gradio 6.31 does not store what is empty."""
+QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden", "show_progress_on": []}
+"""Every event of the page: no endpoint for clients, no overlay over what a person reads. An overlay that is only hidden
+is told of each step all the same, on each component that the event may change.
+"""
 
 Values = dict[Any, Any]
 """What an event gets: values keyed by component."""
@@ -41,10 +41,14 @@ Refused = tuple[tuple[str, str], ...]
 class Controls:
     """The buttons of a tab, and the job that they are about."""
 
+    tab: str
+    """The tab's id, with which the `elem_id`s of its components start."""
     go: gr.Button
     cancel: gr.Button
-    running: gr.BrowserState
-    """Ids of the jobs in work, with commas, or NO_JOB; kept by the browser: a reload finds them again."""
+    again: gr.Button
+    """Hidden: the one that is seen is in the line of a failed job, and presses it."""
+    jobs: gr.Textbox
+    """See `kept_jobs`."""
 
     def busy(self, busy: bool) -> Updates:
         return {self.go: gr.Button(interactive=not busy), self.cancel: gr.Button(interactive=busy)}
@@ -69,6 +73,8 @@ class Work:
     status: gr.HTML
     submit: Callable[[Values, str], Started]
     """Form values and account -> the jobs. May block."""
+    again: Callable[[Sequence[Job], Values, str], Started]
+    """Failed jobs, form values and account -> the same jobs once more. May block."""
     show: Callable[[Job], Awaitable[Updates]]
     """A job that has a result -> the tab's new look."""
     recent: Callable[[str], Awaitable[Updates]]
@@ -79,19 +85,22 @@ class Work:
     """Several jobs that were sent at once, and what was refused -> what shows their states."""
 
 
-def running_job(tab_id: str) -> gr.BrowserState:
-    """Where the browser keeps the id of the tab's job. Call it outside of the tabs: Gradio has not read what is inside
-    of a closed one when the page asks for the job that it left."""
-    # The id is no secret from its own browser, and must be readable after a restart of the studio.
-    return gr.BrowserState(NO_JOB, storage_key=f"carrot-studio-{tab_id}-job", secret="carrot-studio-16")
+def kept_jobs(tab: str) -> gr.Textbox:
+    """Ids, with commas, of the jobs that this browser tab sent last on the page's tab `tab`; a reload finds them again.
+
+    Call it outside of the tabs: Gradio has not read what is inside of a closed one when the page is loaded.
+    """
+    jobs = gr.Textbox(show_label=False, elem_id=f"{tab}-jobs")
+    jobs.change(None, jobs, None, js=f"ids => window.studio.keepJobs('{tab}', ids)", **QUIET)
+    return jobs
 
 
-def controls(tab_id: str, go: str, running: gr.BrowserState) -> Controls:
-    """Lay the buttons out; `go` is the main one's label."""
-    with gr.Row(elem_classes="go-row"):
-        start = gr.Button(go, variant="primary", scale=3, min_width=160, elem_id=f"{tab_id}-go")
-        cancel = gr.Button("Cancel", interactive=False, scale=1, min_width=90, elem_id=f"{tab_id}-cancel")
-    return Controls(start, cancel, running)
+def controls(tab: str, go: str, jobs: gr.Textbox) -> Controls:
+    """Lay the buttons out, in the current row; `go` is the main one's label."""
+    start = gr.Button(go, variant="primary", scale=3, min_width=120, elem_id=f"{tab}-go")
+    cancel = gr.Button(say("Cancel"), interactive=False, scale=1, min_width=84, elem_id=f"{tab}-cancel")
+    again = gr.Button(say(AGAIN), elem_id=f"{tab}-again-sent", elem_classes="kept")
+    return Controls(tab, start, cancel, again, jobs)
 
 
 def wire_work(
@@ -103,40 +112,59 @@ def wire_work(
 ) -> None:
     """Connect the buttons. `outputs` is everything that the work's functions update."""
     buttons = work.controls
+    root = gr.context.Context.root_block
+
+    async def follow(started: Started, account: str) -> AsyncIterator[Updates]:
+        ids = [job.id for job in started.jobs]
+        yield {**started.updates, buttons.jobs: ",".join(ids)}
+        async for updates in _follow(work, queue, ids, account, at_end={}, refused=started.refused):
+            yield updates
 
     async def start(values: Values, request: gr.Request) -> AsyncIterator[Updates]:
         account = account_for(request, work.kind)
         started = await run_blocking(work.submit, values, account)
-        ids = [job.id for job in started.jobs]
-        yield {**started.updates, buttons.running: ",".join(ids)}
-        async for updates in _follow(work, queue, ids, account, at_end={}, refused=started.refused):
+        async for updates in follow(started, account):
+            yield updates
+
+    async def again(values: Values, request: gr.Request) -> AsyncIterator[Updates]:
+        account = account_for(request, work.kind)
+        sent = [await queue.get(job_id, account) for job_id in _ids(values[buttons.jobs])]
+        failed = [job for job in sent if job.state is JobState.FAILED]
+        started = await run_blocking(work.again, failed, values, account)
+        async for updates in follow(started, account):
             yield updates
 
     async def resume(values: Values, request: gr.Request) -> AsyncIterator[Updates]:
         account = account_of(request)
         yield await work.recent(account)
-        ids = [job_id for job_id in _ids(values[buttons.running]) if await _is_known(queue, job_id, account)]
+        ids = [job_id for job_id in _ids(values[buttons.jobs]) if await _is_known(queue, job_id, account)]
         if ids:
+            yield {buttons.jobs: ",".join(ids)}
             async for updates in _follow(work, queue, ids, account, at_end=buttons.busy(False)):
                 yield updates
 
     async def stop(values: Values, request: gr.Request) -> Updates:
-        for job_id in _ids(values[buttons.running]):
+        for job_id in _ids(values[buttons.jobs]):
             await queue.cancel(job_id, account_of(request))
         return {buttons.cancel: gr.Button(interactive=False)}
 
-    everything = [*outputs, buttons.go, buttons.cancel, buttons.running]
-    started = gr.on(triggers, start, inputs, everything, trigger_mode="once", **QUIET)
-    # "once" ignores a press until the browser has seen the event's end, which comes after its last update: a button
-    # that this update enabled would do nothing for a moment.
-    for ended in (started.then, started.failure):  # Gradio 6.31 does not run `then` after a failure.
-        ended(lambda: buttons.busy(False), None, [buttons.go, buttons.cancel], **QUIET)
-    buttons.cancel.click(stop, {buttons.running}, [buttons.cancel], **QUIET)
-    gr.on([gr.context.Context.root_block.load], resume, {buttons.running}, everything, **QUIET)
+    everything = [*outputs, buttons.go, buttons.cancel, buttons.jobs]
+    for pressed, begin, known in (
+        (triggers, start, inputs),
+        ([buttons.again.click], again, inputs | {buttons.jobs}),
+    ):
+        started = gr.on(pressed, begin, known, everything, trigger_mode="once", **QUIET)
+        # "once" ignores a press until the browser has seen the event's end, which comes after its last update: a button
+        # that this update enabled would do nothing for a moment.
+        for ended in (started.then, started.failure):  # Gradio 6.31 does not run `then` after a failure.
+            ended(lambda: buttons.busy(False), None, [buttons.go, buttons.cancel], **QUIET)
+    buttons.cancel.click(stop, {buttons.jobs}, [buttons.cancel], **QUIET)
+    kept = f"() => window.studio.jobs('{buttons.tab}')"
+    gr.on([root.load], resume, {buttons.jobs}, everything, js=kept, **QUIET)
 
 
-def _ids(running: str) -> list[str]:
-    return [] if running == NO_JOB else running.split(",")
+def _ids(jobs: str | None) -> list[str]:
+    return [job_id for job_id in (jobs or "").split(",") if job_id]
 
 
 async def _is_known(queue: Queue, job_id: str, account: str) -> bool:
@@ -151,10 +179,20 @@ async def _is_known(queue: Queue, job_id: str, account: str) -> bool:
 async def _follow(
     work: Work, queue: Queue, ids: list[str], account: str, *, at_end: Updates, refused: Refused = ()
 ) -> AsyncIterator[Updates]:
+    """As `_followed`; where the studio stops in the middle, that is said, and the page finds the jobs again."""
+    try:
+        async for updates in _followed(work, queue, ids, account, at_end=at_end, refused=refused):
+            yield updates
+    except Interrupted:
+        yield {work.status: restarting_html()}
+
+
+async def _followed(
+    work: Work, queue: Queue, ids: list[str], account: str, *, at_end: Updates, refused: Refused
+) -> AsyncIterator[Updates]:
     """The tab's changes until the jobs are final, one after another; the last has `at_end`.
 
-    Of several the first result is shown, and the others are there to be chosen. Raises JobFailed after the last change
-    for a single job that failed.
+    Of several the first result is shown, and the others are there to be chosen.
     """
     several = len(ids) + len(refused) > 1
     shown = False
@@ -175,17 +213,15 @@ async def _follow(
             now = {work.status: progress_html(known.job, preview), **work.controls.busy(True), **await together()}
             yield now | (work.heard(known.heard) if known.heard and not shown else {})
         job = known.job
-        end = {work.controls.running: NO_JOB, **at_end} if number == len(ids) else {}
+        end = at_end if number == len(ids) else {}
         if job.state is JobState.SUCCEEDED:
             # Somebody may be reading the first one already.
-            counted = {work.status: note_html(job, f"{number} of {len(ids)} done.", "done")}
+            counted = {work.status: note_html(job, say("{n} of {total} done.", n=number, total=len(ids)), "done")}
             result = counted if shown else await work.show(job)
             shown = True
             yield {**result, **await together(), **await work.recent(account), **end}
             continue
-        yield {work.status: ended_html(job), **await together(), **end}
-        if job.state is not JobState.CANCELLED and not several:
-            job.succeeded()
+        yield {work.status: ended_html(job, str(work.controls.again.elem_id)), **await together(), **end}
 
 
 @dataclass(slots=True)

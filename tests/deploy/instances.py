@@ -41,8 +41,11 @@ class Instance:
     @property
     def memory_mb(self) -> float:
         """What it would free by ending: shared pages count by their share (PSS)."""
-        rollups = [Path(f"/proc/{pid}/smaps_rollup").read_text() for pid in self.pids]
-        lines = [line.split() for rollup in rollups for line in rollup.splitlines()]
+        lines: list[list[str]] = []
+        for pid in self.pids:
+            # A child that has just ended has no memory.
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+                lines += map(str.split, Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines())
         return sum(int(line[1]) for line in lines if line[0] == "Pss:") / 1024
 
     @property

@@ -28,16 +28,26 @@
   });`;
 
   const PROBLEMS = {
-    NotAllowedError: "The browser may not use the microphone. Allow it beside the address at the top, then press Record again.",
-    NotFoundError: "No microphone was found. Connect one, then press Record again; or upload a file.",
-    NotReadableError: "The microphone is in use by another program, or switched off. Close that program, then press Record again.",
+    NotAllowedError: "mic_forbidden",
+    NotFoundError: "mic_missing",
+    NotReadableError: "mic_busy",
   };
-  const REFUSED = "The studio did not answer. As many people may be recording as it can hear at once, or your log-in has ended: try again in a moment, or reload the page.";
   const SILENT_PIECES = 40; // of a tenth of a second
   const SILENCE = 0.003; // of 1; a muted microphone gives 0
 
   const find = (name) => document.getElementById(`live-${name}`);
   let session = null; // The one that is being recorded or finished.
+
+  const socketTo = (path) => {
+    const address = new URL(path, document.baseURI);
+    address.protocol = address.protocol.replace("http", "ws");
+    return new WebSocket(address);
+  };
+  // As the worklet gives it.
+  const measured = (bytes) => {
+    const sound = new Int16Array(bytes);
+    return { sound, peak: sound.reduce((peak, value) => Math.max(peak, Math.abs(value)), 0) / 32767 };
+  };
 
   const show = ({ state, label, note, problem = false }) => {
     const button = find("record");
@@ -50,7 +60,7 @@
     line.textContent = note ?? "";
     line.classList.toggle("problem", problem);
   };
-  const idle = (note = "", problem = false) => show({ state: "idle", label: "Record", note, problem });
+  const idle = (note = "", problem = false) => show({ state: "idle", label: say("record"), note, problem });
 
   const showWords = (settled, partial) => {
     if (!find("words")) return;
@@ -64,11 +74,14 @@
     waiting = [];
     silent = 0;
     problem = "";
+    warnings = ""; // What of it was not used, told at the end.
     stopped = false;
 
     async start() {
-      show({ state: "starting", label: "Starting…" });
+      show({ state: "starting", label: say("starting") });
       showWords("", "");
+      const number = find("microphone")?.value;
+      if (number) return this.listenAtStudio(number);
       try {
         if (!navigator.mediaDevices) throw new DOMException("", "InsecureContext");
         this.stream = await navigator.mediaDevices.getUserMedia({
@@ -78,15 +91,41 @@
       } catch (error) {
         this.release();
         session = null;
-        idle(PROBLEMS[error.name] ?? `The microphone could not be opened (${error.name}).`, true);
+        idle(say(PROBLEMS[error.name] ?? "mic_other", { name: error.name }), true);
         return;
       }
-      // Stopped while the browser asked its user.
-      if (this.stopped) return void this.finish();
+      if (this.begin()) this.stream.getAudioTracks()[0].onended = () => this.stop(say("mic_gone"));
+    }
+
+    // A microphone of the studio's machine: its sound comes over a socket of its own.
+    listenAtStudio(number) {
+      this.remote = socketTo(`v1/microphones/${number}`);
+      this.remote.binaryType = "arraybuffer";
+      this.remote.onmessage = ({ data }) => {
+        if (typeof data !== "string") return this.hear(measured(data));
+        const told = JSON.parse(data);
+        if (told.error) this.problem = say.finished(told.error.message);
+        if (!told.sample_rate) return;
+        this.connect(told.sample_rate);
+        this.begin();
+      };
+      this.remote.onclose = () => {
+        if (this.began) {
+          if (!this.stopped) this.stop(this.problem || say("mic_gone"));
+          return this.farewell();
+        }
+        session = null;
+        idle(this.problem || say("live_refused"), true);
+      };
+    }
+
+    // Whether it goes on: it may have been stopped while the browser asked its user.
+    begin() {
       this.began = Date.now();
+      if (this.stopped) return void this.finish();
       this.clock = setInterval(() => this.tick(), 500);
       this.tick();
-      this.stream.getAudioTracks()[0].onended = () => this.stop("The microphone was disconnected.");
+      return true;
     }
 
     async listen() {
@@ -101,16 +140,16 @@
       this.node.port.onmessage = ({ data }) => (data ? this.hear(data) : this.farewell());
       this.context.createMediaStreamSource(this.stream).connect(this.node);
       await this.context.resume();
-      this.connect();
+      this.connect(this.context.sampleRate);
     }
 
-    connect() {
-      const address = new URL("v1/vosk", document.baseURI);
-      address.protocol = address.protocol.replace("http", "ws");
-      address.searchParams.set("sample_rate", this.context.sampleRate);
-      this.socket = new WebSocket(address);
+    connect(rate) {
+      this.socket = socketTo(`v1/vosk?sample_rate=${rate}`);
       this.socket.onopen = () => {
         this.opened = true;
+        const phrases = document.querySelector("#transcribe-vocabulary textarea")?.value ?? "";
+        const list = phrases.split("\n").filter((line) => line.trim());
+        if (list.length) this.socket.send(JSON.stringify({ config: { phrase_list: list } }));
         for (const message of this.waiting.splice(0)) this.socket.send(message);
       };
       this.socket.onmessage = ({ data }) => this.answer(JSON.parse(data));
@@ -129,17 +168,18 @@
     }
 
     answer(told) {
-      if (told.error) this.problem = told.error.message;
+      if (told.error) this.problem = say.finished(told.error.message);
       if (told.text) this.settled.push(told.text);
       if (told.job_id) this.job = told.job_id;
+      if (told.warnings) this.warnings = told.warnings.map((warning) => say.finished(warning.message)).join(" ");
       showWords(this.settled.join(" "), told.partial ?? "");
     }
 
     tick() {
       const seconds = Math.floor((Date.now() - this.began) / 1000);
       const time = `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;
-      const note = this.silent > SILENT_PIECES ? "Nothing is heard. Is the microphone muted, or another one chosen?" : "";
-      show({ state: "recording", label: `Stop · ${time}`, note });
+      const note = this.silent > SILENT_PIECES ? say("live_silent") : "";
+      show({ state: "recording", label: say("stop", { time }), note });
     }
 
     stop(problem = "") {
@@ -151,9 +191,10 @@
 
     finish() {
       clearInterval(this.clock);
-      show({ state: "finishing", label: "Finishing…" });
-      // Answered with the last piece of sound, and then with nothing.
-      this.node.port.postMessage("end");
+      show({ state: "finishing", label: say("finishing") });
+      // Answered with the last piece of sound, and then with nothing; the studio closes.
+      if (!this.remote) this.node.port.postMessage("end");
+      else if (this.remote.readyState === WebSocket.OPEN) this.remote.send("end");
     }
 
     farewell() {
@@ -165,15 +206,19 @@
       clearInterval(this.clock);
       this.release();
       session = null;
-      const early = this.opened ? reason || "The connection was lost. What was said before is kept." : REFUSED;
-      const problem = this.problem || (code === 1000 ? "" : early);
+      const early = this.opened ? say.finished(reason) || say("live_lost") : say("live_refused");
+      const problem = this.problem || this.warnings || (code === 1000 ? "" : early);
       idle(problem, Boolean(problem));
       if (this.job && this.settled.length) hand(this.job);
-      else if (code === 1000 && !problem) idle("No words were heard.");
+      else if (code === 1000 && !problem) idle(say("live_nothing"));
     }
 
     release() {
       find("level")?.style.setProperty("--level", "0");
+      if (this.remote) {
+        this.remote.onclose = null;
+        this.remote.close();
+      }
       for (const track of this.stream?.getTracks() ?? []) track.stop();
       if (this.context && this.context.state !== "closed") this.context.close();
     }
@@ -183,6 +228,19 @@
   const hand = (job) => {
     window.endedLiveJob = job; // For the button's event, which takes it from here.
     document.getElementById("live-ended").click();
+  };
+
+  // The choice is there once the page is, where the studio offers its own microphones.
+  window.studio.watch(() => {
+    const choice = find("microphone");
+    if (choice) offer(choice);
+    return Boolean(choice ?? find("record"));
+  });
+  const offer = async (choice) => {
+    const answer = await fetch("v1/microphones");
+    const { microphones } = answer.ok ? await answer.json() : { microphones: [] };
+    for (const { number, name } of microphones) choice.add(new Option(name, number));
+    find("source").hidden = !microphones.length;
   };
 
   document.addEventListener("click", ({ target }) => {

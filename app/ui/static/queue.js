@@ -17,8 +17,15 @@
     return send(resource, options);
   };
 
+  // Gradio's client would tell of a lost connection in words of its own, and give up. connection.js does better.
+  const broken = () => {
+    dispatchEvent(new Event("studio:broken"));
+    return new Promise(() => {});
+  };
+
   const join = async (resource, options) => {
-    const response = await send(resource, options);
+    const response = await send(resource, options).catch(() => null);
+    if (response === null) return broken();
     if (response.ok) {
       const { event_id } = await response.clone().json();
       if (!early.delete(event_id)) pending.add(event_id);
@@ -37,7 +44,9 @@
       try {
         while (pending.size) await pass(await send(request.clone()), client);
       } catch (error) {
-        client.abort(error).catch(() => {}); // The client may have left before.
+        // The client ends its stream when the page is left.
+        if (!request.signal.aborted) await broken();
+        client.abort(error).catch(() => {});
       }
       connected = false;
     };

@@ -7,6 +7,7 @@
   const NEAR = "600px 0px"; // How far from the window paragraphs are made of words.
   const LIT_AFTER = 0.2; // Seconds that a word stays lit after its end.
   const BACK = 5; // Seconds.
+  const SAME_TIME = 0.002; // Seconds; words' times come in thousandths.
   const SPEEDS = [0.75, 1, 1.25, 1.5, 2];
   const FORMATS = ["txt", "srt", "vtt", "tsv", "json"];
   const ICONS = {
@@ -87,7 +88,9 @@
       this.original = false;
       this.dirty = false;
       mark(job);
-      await this.load();
+      // Without a job it shows nothing, as while another is heard.
+      if (job) await this.load();
+      else this.replaceChildren();
     }
 
     get path() {
@@ -117,6 +120,8 @@
       this.starts = Float64Array.from(words, (word) => word[1]);
       this.ends = Float64Array.from(words, (word) => word[2]);
       this.words = words;
+      this.corrected = this.corrections(words);
+      document.dispatchEvent(new Event("carrot-transcript"));
       this.firsts = [];
       let count = 0;
       for (const paragraph of data.paragraphs) {
@@ -126,26 +131,39 @@
       this.build();
     }
 
+    // Number of a word -> what was heard in its place. Of a person's version only what is still written so.
+    corrections(words) {
+      const heard = new Map();
+      for (const made of this.data.corrections) {
+        const last = lastUpTo(this.ends, made.end + SAME_TIME);
+        const first = lastUpTo(this.starts, made.start - SAME_TIME) + 1;
+        const now = words.slice(first, last + 1).map((word) => word[0]);
+        if (now.join(" ") !== made.written) continue;
+        for (let word = first; word <= last; word += 1) heard.set(word, made.heard);
+      }
+      return heard;
+    }
+
     // -- what is on the screen
 
     build() {
       const { data } = this;
       const at = this.audio ? [this.audio.currentTime, this.audio.dataset.job] : [0, ""];
       this.status = make("p", { class: "t-status", role: "status" });
-      const demo = data.demo ? " (demo model)" : "";
-      const where = data.where === "local" ? "" : " on Cloud Run";
-      const about = [clock(data.duration), data.language, `${data.engine}${where}${demo}`].join(" · ");
-      const head = make("div", { class: "t-head" }, make("h2", {}, data.filename || "Recording"), make("p", {}, about));
-      if (data.note) head.append(make("p", {}, data.note));
+      let engine = data.where === "local" ? data.engine : say("cloud", { engine: data.engine });
+      if (data.demo) engine = say("demo", { engine });
+      const about = [clock(data.duration), data.language, engine].join(" · ");
+      const head = make("div", { class: "t-head" }, make("h2", {}, data.filename || say("recording")), make("p", {}, about));
+      if (data.note) head.append(make("p", {}, say.finished(data.note)));
       if (!this.words.length) {
-        this.replaceChildren(head, make("p", { class: "t-none" }, "No speech was found."));
+        this.replaceChildren(head, make("p", { class: "t-none" }, say("no_speech")));
         return;
       }
       this.text = make("div", {
         class: "t-text",
         role: "region",
         tabindex: "0",
-        "aria-label": "Transcript. Arrow keys move by word, Enter plays from there.",
+        "aria-label": say("transcript"),
         onclick: (event) => this.click(event),
         onkeydown: (event) => this.key(event),
         onwheel: () => this.look(),
@@ -157,11 +175,14 @@
         rootMargin: NEAR,
       });
       data.paragraphs.forEach((paragraph, number) => this.text.append(this.paragraph(paragraph, number)));
-      const unsure = this.words.filter((word) => word[3] < UNSURE).length;
+      const unsure = this.words.filter((word, number) => word[3] < UNSURE && !this.corrected.has(number)).length;
       const legend = make("p", { class: "t-legend" });
       if (unsure) {
-        const many = unsure === 1 ? "1 word" : `${unsure} words`;
-        legend.append(make("span", { class: "low" }, "Underlined"), `: the model was not sure (${many})`);
+        legend.append(make("span", { class: "low" }, say("underlined")), say("colon") + say("unsure", { n: unsure }));
+      }
+      if (this.corrected.size) {
+        if (unsure) legend.append(" · ");
+        legend.append(make("span", { class: "corrected" }, say("corrected")), say("colon") + say("corrected_how"));
       }
       this.replaceChildren(
         head,
@@ -175,9 +196,14 @@
 
     paragraph(paragraph, number) {
       const time = clock(paragraph.start);
-      const start = make("button", { class: "t-time", type: "button", tabindex: "-1", title: `Play from ${time}` }, time);
+      const start = make("button", { class: "t-time", type: "button", tabindex: "-1", title: say("play_from", { time }) }, time);
       const text = make("p", {}, paragraph.words.map((word) => word[0]).join(" "));
       const row = make("div", { class: "t-paragraph" }, start, text);
+      const before = this.data.paragraphs[number - 1]?.speaker;
+      // Before the time, because a paragraph's text is its last child.
+      if (paragraph.speaker && paragraph.speaker !== before) {
+        row.prepend(make("span", { class: "t-speaker" }, say("speaker", { name: paragraph.speaker })));
+      }
       row.number = number;
       this.near.observe(row);
       return row;
@@ -187,19 +213,19 @@
       const { data } = this;
       if (!data.audio_file_id) {
         this.audio = null;
-        return make("p", { class: "t-none" }, "The recording was not kept, so it cannot be played.");
+        return make("p", { class: "t-none" }, say("not_kept"));
       }
       const audio = make("audio", { preload: "metadata", src: `files/${data.audio_file_id}` });
       audio.dataset.job = this.job;
       const told = make("span", { class: "t-clock" });
-      const slider = make("input", { type: "range", min: "0", step: "0.1", value: "0", "aria-label": "Position" });
-      const play = make("button", { class: "t-play", type: "button", "aria-label": "Play" }, icon("play"));
+      const slider = make("input", { type: "range", min: "0", step: "0.1", value: "0", "aria-label": say("position") });
+      const play = make("button", { class: "t-play", type: "button", "aria-label": say("play") }, icon("play"));
       const back = make(
         "button",
-        { class: "t-icon", type: "button", "aria-label": `Back ${BACK} seconds`, title: `Back ${BACK} seconds` },
+        { class: "t-icon", type: "button", "aria-label": say("back", { n: BACK }), title: say("back", { n: BACK }) },
         icon("back"),
       );
-      const speed = make("select", { "aria-label": "Speed" });
+      const speed = make("select", { "aria-label": say("speed") });
       for (const value of SPEEDS) speed.append(make("option", { value }, `${value}×`));
       speed.value = "1";
       const long = () => (Number.isFinite(audio.duration) ? audio.duration : data.duration);
@@ -215,12 +241,12 @@
         slider.max = long();
         slider.value = now;
         slider.style.setProperty("--done", `${(100 * now) / (long() || 1)}%`);
-        slider.setAttribute("aria-valuetext", `${clock(now)} of ${clock(long())}`);
+        slider.setAttribute("aria-valuetext", say("time_of", { time: clock(now), total: clock(long()) }));
         this.light();
       };
       const state = () => {
         play.replaceChildren(icon(audio.paused ? "play" : "pause"));
-        play.setAttribute("aria-label", audio.paused ? "Play" : "Pause");
+        play.setAttribute("aria-label", say(audio.paused ? "play" : "pause"));
         cancelAnimationFrame(this.frame);
         tell();
         draw();
@@ -230,14 +256,14 @@
       for (const event of ["seeked", "loadedmetadata"]) audio.addEventListener(event, tell);
       audio.addEventListener("error", () => {
         bar.classList.add("broken");
-        told.textContent = "Your browser cannot play this kind of file.";
+        told.textContent = say("unplayable");
       });
       play.addEventListener("click", () => (audio.paused ? this.play() : audio.pause()));
       back.addEventListener("click", () => this.seek(Math.max(audio.currentTime - BACK, 0)));
       slider.addEventListener("input", () => this.seek(Number(slider.value)));
       speed.addEventListener("change", () => (audio.playbackRate = Number(speed.value)));
       this.audio = audio;
-      const bar = make("div", { class: "t-player", role: "group", "aria-label": "Player" });
+      const bar = make("div", { class: "t-player", role: "group", "aria-label": say("player") });
       bar.append(play, back, slider, told, speed, audio);
       if (job === this.job && time) audio.currentTime = time;
       tell();
@@ -245,7 +271,7 @@
     }
 
     tools() {
-      this.find = make("input", { type: "search", placeholder: "Find", "aria-label": "Find in the transcript" });
+      this.find = make("input", { type: "search", placeholder: say("find"), "aria-label": say("find_in") });
       this.find.addEventListener("input", () => this.search());
       this.find.addEventListener("keydown", (event) => {
         if (event.key !== "Enter") return;
@@ -260,20 +286,20 @@
         { class: "t-find" },
         this.find,
         this.count,
-        step(-1, "up", "Previous match"),
-        step(1, "down", "Next match"),
+        step(-1, "up", say("previous")),
+        step(1, "down", say("next")),
       );
       const { data } = this;
       const button = (label, action, kind = "") =>
         make("button", { class: `t-button ${kind}`, type: "button", onclick: action }, label);
       this.buttons = {
-        edit: button("Edit", () => this.edit()),
-        save: button("Save", () => this.save(), "primary"),
-        cancel: button("Cancel", () => this.show(data)),
-        copy: button("Copy", () => this.copy()),
-        version: button(this.original ? "Show my version" : "Show original", () => this.other()),
-        forget: button("Discard my version", () => this.forget()),
-        here: button("Follow", () => this.again()),
+        edit: button(say("edit"), () => this.edit()),
+        save: button(say("save"), () => this.save(), "primary"),
+        cancel: button(say("cancel"), () => this.show(data)),
+        copy: button(say("copy"), () => this.copy()),
+        version: button(say(this.original ? "show_mine" : "show_original"), () => this.other()),
+        forget: button(say("discard"), () => this.forget()),
+        here: button(say("follow"), () => this.again()),
       };
       this.own = data.edited || this.original;
       const row = make("div", { class: "t-tools" }, this.finder, ...Object.values(this.buttons));
@@ -292,7 +318,7 @@
     }
 
     downloads() {
-      const row = make("div", { class: "t-downloads", role: "group", "aria-label": "Download" });
+      const row = make("div", { class: "t-downloads", role: "group", "aria-label": say("download") });
       for (const format of FORMATS) {
         const address = `jobs/${encodeURIComponent(this.job)}/captions/${format}${this.original ? "?original=true" : ""}`;
         row.append(make("a", { class: "t-button", href: address, download: "" }, format.toUpperCase()));
@@ -314,8 +340,11 @@
       const first = this.firsts[row.number];
       const spans = [];
       this.data.paragraphs[row.number].words.forEach(([word, start, , confidence], number) => {
-        const span = make("span", { class: confidence < UNSURE ? "w low" : "w" }, word);
-        span.title = `${clock(start)} · ${Math.round(100 * confidence)} % sure`;
+        const heard = this.corrected.get(first + number);
+        const kind = heard === undefined ? (confidence < UNSURE ? "w low" : "w") : "w corrected";
+        const span = make("span", { class: kind }, word);
+        const sure = say("sure", { n: Math.round(100 * confidence) });
+        span.title = `${clock(start)} · ${heard === undefined ? sure : say("heard_as", { words: heard })}`;
         span.number = first + number;
         spans.push(span, " ");
       });
@@ -486,8 +515,9 @@
     }
 
     tell_count() {
-      const none = this.find.value.trim() ? "0 of 0" : "";
-      this.count.textContent = this.hits.length ? `${this.hit + 1} of ${this.hits.length}` : none;
+      const total = this.hits.length;
+      const wanted = total || this.find.value.trim();
+      this.count.textContent = wanted ? say("match_of", { n: this.hit + 1, total }) : "";
     }
 
     // -- correcting
@@ -497,13 +527,13 @@
       for (const row of this.text.children) {
         this.close_words(row);
         row.lastChild.setAttribute("contenteditable", "plaintext-only");
-        row.lastChild.setAttribute("aria-label", `Paragraph at ${clock(this.data.paragraphs[row.number].start)}`);
+        row.lastChild.setAttribute("aria-label", say("paragraph", { time: clock(this.data.paragraphs[row.number].start) }));
         row.lastChild.setAttribute("role", "textbox");
         row.lastChild.setAttribute("aria-multiline", "true");
       }
       this.text.removeAttribute("tabindex");
       this.classList.add("editing");
-      this.tell("Correct the text: what you leave keeps its times. Enter divides a paragraph, Backspace at its start joins it.");
+      this.tell(say("how_to_edit"));
       this.arrange();
       const [top] = [...this.text.children].filter(
         (row) => row.offsetTop + row.offsetHeight > this.text.scrollTop + this.text.offsetTop,
@@ -554,13 +584,13 @@
       const headers = { "Content-Type": "application/json" };
       const [data, problem] = await ask(this.path, { method: "PUT", headers, body });
       this.buttons.save.disabled = false;
-      if (leaving && problem) alert(`Your version of ${filename} was not saved. ${problem}`);
+      if (leaving && problem) alert(say("not_saved", { file: filename, problem }));
       if (leaving || job !== this.job) return;
       if (problem) {
         this.tell(problem, "problem");
         return;
       }
-      this.replace(data, "Saved. The downloads have your version.");
+      this.replace(data, say("saved"));
     }
 
     async other() {
@@ -570,10 +600,10 @@
     }
 
     async forget() {
-      if (!confirm("Discard your version of this transcript? The original stays.")) return;
+      if (!confirm(say("discard_sure"))) return;
       const [data, problem] = await ask(this.path, { method: "DELETE" });
       if (problem) this.tell(problem, "problem");
-      else this.replace(data, "This is the original again.");
+      else this.replace(data, say("original_again"));
     }
 
     replace(data, words) {
@@ -592,7 +622,7 @@
 
     async copy() {
       const text = this.data.paragraphs.map((part) => part.words.map((word) => word[0]).join(" ")).join("\n\n");
-      this.tell((await put_on_clipboard(text)) ? "Copied." : "The browser does not let this page copy: select the text.");
+      this.tell((await window.putOnClipboard(text)) ? say("copied") : say("no_clipboard"));
     }
   }
 
@@ -600,28 +630,13 @@
     try {
       const response = await fetch(path, options);
       const body = await response.json();
-      return response.ok ? [body, ""] : [null, body.error.message];
+      return response.ok ? [body, ""] : [null, say.finished(body.error.message)];
     } catch {
-      return [null, "The studio could not be reached. Try again in a moment."];
+      return [null, say("unreachable")];
     }
   };
 
-  // Over plain http browsers have no clipboard for pages, and only the old way is left.
-  const put_on_clipboard = async (text) => {
-    if (navigator.clipboard) {
-      return navigator.clipboard.writeText(text).then(
-        () => true,
-        () => false,
-      );
-    }
-    const box = make("textarea", { style: "position:fixed;opacity:0" });
-    box.value = text;
-    document.body.append(box);
-    box.select();
-    const done = document.execCommand("copy");
-    box.remove();
-    return done;
-  };
+  window.askStudio = ask; // For the other elements of the page.
 
   // Lists of transcripts: a press shows that one.
   const mark = (job) => {

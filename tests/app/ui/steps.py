@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 from io import BytesIO
+from typing import Any
 
 from PIL import Image
 from playwright.sync_api import Page, expect
@@ -29,10 +31,23 @@ def last_job(page: Page, tab: str) -> str | None:
     return found
 
 
-def until_done(page: Page, tab: str, before: str | None = None) -> None:
+def until_done(page: Page, tab: str, before: str | None = None, *, within_ms: float = SLOW_MS) -> None:
     """Wait until the tab shows the result of another job than `before`."""
     newer = f"document.querySelector('#{tab}-status [data-job]')?.dataset.job"
-    page.wait_for_function(f"before => {newer} && {newer} !== before", arg=before)
+    page.wait_for_function(f"before => {newer} && {newer} !== before", arg=before, timeout=within_ms)
+
+
+def unfold(page: Page, kind: str) -> None:
+    """Open the box with the rest of the settings."""
+    label = page.locator(f"#{kind}-advanced > button")
+    if "open" not in (label.get_attribute("class") or "").split():
+        label.click()
+    page.locator(f"#{kind}-seed input").wait_for()
+
+
+def problem(page: Page, elem_id: str) -> str:
+    """What is said to be wrong beside this field."""
+    return page.locator(f"#{elem_id} > .field-problem").inner_text()
 
 
 def start(page: Page, kind: str, prompt: str, *, count: int = 1) -> None:
@@ -42,6 +57,42 @@ def start(page: Page, kind: str, prompt: str, *, count: int = 1) -> None:
         number.fill(str(count))
         number.press("Tab")
     page.locator(f"#{kind}-go").click()
+
+
+DROP = """([where, name, type, data]) => {
+    const bytes = Uint8Array.from(atob(data), (char) => char.charCodeAt(0));
+    const files = new DataTransfer();
+    files.items.add(new File([bytes], name, { type }));
+    const at = document.querySelector(where);
+    at.dispatchEvent(new DragEvent('dragover', { bubbles: true, cancelable: true, dataTransfer: files }));
+    const told = getComputedStyle(document.documentElement, '::after').content;
+    at.dispatchEvent(new DragEvent('drop', { bubbles: true, cancelable: true, dataTransfer: files }));
+    return told;
+}"""
+
+
+def drop(page: Page, name: str, kind: str, data: bytes, *, on: str = ".brand") -> str:
+    """Drop a file there, usually on the page's head; what the page tells while it hangs over it."""
+    told: str = page.evaluate(DROP, [on, name, kind, base64.b64encode(data).decode()])
+    return told
+
+
+def choose_recordings(page: Page, *files: Any) -> None:
+    """Choose these, or nothing, in the place of what was chosen. `files`: paths, or what Playwright takes for them."""
+    page.evaluate("document.getElementById('transcribe-clear').click()")
+    chosen = page.locator("#transcribe-file .file-preview tr.file")
+    expect(chosen).to_have_count(0)
+    if files:
+        page.locator("#transcribe-file input[type=file]").set_input_files(files)
+    expect(chosen).to_have_count(len(files))
+
+
+def transcribe(page: Page, *files: Any) -> None:
+    """Choose recordings, press Transcribe and wait for the first one's text."""
+    choose_recordings(page, *files)
+    before = last_job(page, "transcribe")
+    page.locator("#transcribe-go").click()
+    until_done(page, "transcribe", before)
 
 
 def choose(page: Page, elem_id: str, option: str) -> None:
@@ -77,6 +128,7 @@ def pixel(image: Image.Image, x: int, y: int) -> tuple[int, ...]:
 
 
 def seed_of(page: Page, kind: str) -> int:
+    unfold(page, kind)
     return int(page.locator(f"#{kind}-seed input").input_value())
 
 

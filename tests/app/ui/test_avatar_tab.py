@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from io import BytesIO
 from pathlib import Path
 from zipfile import ZipFile
@@ -24,9 +25,10 @@ from tests.app.ui.steps import (
     last_job,
     middle,
     pictures,
+    problem,
     seed_of,
     start,
-    toast,
+    unfold,
     until_done,
     values,
 )
@@ -61,11 +63,13 @@ def test_several_pictures_each_with_download_and_recipe(page: Page) -> None:
     assert [middle(picture) for picture in found] == [disc_colour(first + number) for number in range(3)]
     page.locator("#avatar-gallery button.thumbnail-item").nth(1).click()
     expect(page.locator("#avatar-recipe-box")).to_contain_text("Recipe of picture 2")
+    page.keyboard.press("Escape")
     with page.expect_download() as one:
         page.locator("#avatar-download").click()
     with Image.open(one.value.path()) as picture:
         recipe = json.loads(picture.text["recipe"])  # type: ignore[attr-defined]
     assert recipe["seed"] == first + 1
+    page.locator("#avatar-menu").click()
     with page.expect_download() as everything:
         page.locator("#avatar-zip").click()
     with ZipFile(everything.value.path()) as archive:
@@ -98,18 +102,43 @@ def test_a_waiting_job_says_how_many_are_ahead_and_can_be_cancelled(page: Page, 
     assert not served.job(ahead.id, "somebody else").final
 
 
-def test_an_empty_prompt_is_a_toast_in_plain_words(page: Page) -> None:
+def test_an_empty_prompt_is_said_beside_it(page: Page) -> None:
     page.locator("#avatar-go").click()
-    assert toast(page) == "prompt is empty: say in a few words what the picture should show."
+    assert problem(page, "avatar-prompt") == "Prompt is empty: say in a few words what the picture should show."
     expect(page.locator("#avatar-go")).to_be_enabled()
 
 
-def test_a_wrong_number_is_a_toast_and_markup_in_it_is_only_text(page: Page) -> None:
-    page.locator("#avatar-prompt textarea").fill("A knight")
+def test_a_wrong_number_is_said_beside_it_until_it_is_mended(page: Page, served: Served) -> None:
+    """In the field's own words, in the box that was folded; markup in it is only text."""
+    unfold(page, "avatar")
     page.locator("#avatar-seed input").fill("<img src=x onerror=alert(1)>")
     expect(page.locator("#avatar-seed-mode label.selected")).to_have_text("Keep")
+    page.locator("#avatar-advanced > button").click()
+    expect(page.locator("#avatar-seed input")).to_be_hidden()
+    start(page, "avatar", "A knight")
+    field = page.locator("#avatar-seed input")
+    expect(field).to_be_focused()
+    expect(field).to_have_attribute("aria-invalid", "true")
+    expect(field).to_have_accessible_description(re.compile("^Seed is '<img src=x onerror=alert.1.>': send a whole"))
+    assert page.get_by_test_id("toast-text").count() == 0
+    before = len(served.recent("avatar"))
+    field.fill("7")
+    expect(page.locator(".field-problem")).to_have_count(0)
+    expect(field).not_to_have_attribute("aria-invalid", "true")
     page.locator("#avatar-go").click()
-    assert toast(page).startswith("seed is '<img src=x onerror=alert(1)>': send a whole number from ")
+    until_done(page, "avatar")
+    assert len(served.recent("avatar")) == before + 1
+
+
+def test_the_same_mistake_twice_is_said_twice(page: Page) -> None:
+    unfold(page, "avatar")
+    page.locator("#avatar-steps input").fill("9999")
+    start(page, "avatar", "A knight")
+    expect(page.locator("#avatar-steps input")).to_be_focused()
+    assert problem(page, "avatar-steps") == "Steps is 9999: send a whole number from 1 to 150."
+    page.locator("#avatar-prompt textarea").fill("A queen")
+    page.locator("#avatar-go").click()
+    expect(page.locator("#avatar-steps input")).to_be_focused()
 
 
 def test_random_draws_a_new_seed_each_time_and_keep_does_not(page: Page) -> None:
@@ -149,45 +178,52 @@ def test_generate_works_from_the_moment_it_can_be_pressed(page: Page, served: Se
     until_done(page, "avatar", last_job(page, "avatar"))
 
 
-def test_a_failed_job_is_a_toast_and_the_next_one_works(
+def test_a_failed_job_is_told_and_tried_again_with_the_same_settings(
     page: Page, served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(BlobEngine, "_image", lambda *_: 1 / 0)
-        served.image.gate.clear()
-        start(page, "avatar", "A blue knight")
-        expect(page.locator("#avatar-go")).to_be_disabled()
-        served.image.gate.set()
-        said = toast(page)
-    expect(page.locator("#avatar-status .problem")).to_have_text(said)
-    assert "division" not in said
-    expect(page.locator("#avatar-cancel")).to_be_disabled()
-    page.reload()
+        patch.setattr(BlobEngine, "_image", lambda *_, **__: 1 / 0)
+        start(page, "avatar", "A blue knight", count=2)
+        said = page.locator("#avatar-status .problem")
+        expect(said).to_be_visible()
+        expect(said).not_to_contain_text("division")
+        expect(page.locator("#avatar-cancel")).to_be_disabled()
+        page.reload()
+        expect(said).to_be_visible()
+    assert page.get_by_test_id("toast-text").count() == 0
+    before = last_job(page, "avatar")
+    assert before is not None
+    failed = served.job(before)
+    page.locator("#avatar-prompt textarea").fill("A red queen")
+    page.get_by_role("button", name="Try again").click()
+    until_done(page, "avatar", before)
+    assert [corner(picture) for picture in pictures(page, "avatar")] == [BLUE, BLUE]
+    assert served.recent("avatar", limit=1)[0].request == failed.request
     generate(page, "avatar", "A red knight")
     assert corner(pictures(page, "avatar")[0]) == RED
-    # It has been told once.
-    expect(page.get_by_test_id("toast-text")).to_have_count(0)
 
 
 def test_settings_of_a_result_fill_the_form_again(page: Page) -> None:
     """As they were typed: the preset's words and numbers do not get into the boxes."""
     typed = {"negative": "hat", "width": "512", "height": "640", "steps": "5", "guidance": "6.5"}
     page.get_by_text("Watercolour", exact=True).click()
-    page.locator("#avatar-advanced button").first.click()
+    unfold(page, "avatar")
     for box, value in typed.items():
         page.locator(f"#avatar-{box}").locator("input, textarea").fill(value)
     choose(page, "avatar-sampler", "euler_a")
-    generate(page, "avatar", "A (red:1.2) queen, ", count=2)
+    generate(page, "avatar", "A (red:1.2) queen,", count=2)
     page.locator("#avatar-gallery button.thumbnail-item").nth(1).click()
     expect(page.locator("#avatar-recipe-box")).to_contain_text("Recipe of picture 2")
+    page.keyboard.press("Escape")
     second = seed_of(page, "avatar") + 1
     page.reload()
     page.locator("#avatar-recent button.thumbnail-item").first.click()
     page.locator("#avatar-gallery button.thumbnail-item").nth(1).click()
     expect(page.locator("#avatar-recipe-box")).to_contain_text("Recipe of picture 2")
+    page.keyboard.press("Escape")
     page.locator("#avatar-again").click()
-    expect(page.locator("#avatar-prompt textarea")).to_have_value("A (red:1.2) queen, ")
-    page.locator("#avatar-advanced button").first.click()
+    expect(page.locator("#avatar-prompt textarea")).to_have_value("A (red:1.2) queen,")
+    unfold(page, "avatar")
     assert values(page, *(f"avatar-{box}" for box in typed)) == list(typed.values())
     assert values(page, "avatar-sampler") == ["euler_a"]
     expect(page.locator("#avatar-preset label.selected")).to_have_text("Watercolour")
@@ -204,7 +240,7 @@ def test_boxes_that_were_left_empty_are_empty_again(page: Page) -> None:
     page.locator("#avatar-preset").get_by_text("No preset", exact=True).click()
     generate(page, "avatar", "A green queen")
     page.get_by_text("Watercolour", exact=True).click()
-    page.locator("#avatar-advanced button").first.click()
+    unfold(page, "avatar")
     for box, value in zip(boxes, ("hat", "512", "640", "5", "6.5"), strict=True):
         page.locator(f"#avatar-{box}").locator("input, textarea").fill(value)
     choose(page, "avatar-sampler", "euler_a")
@@ -238,18 +274,6 @@ def test_what_was_asked_for_and_not_used_is_said(browser: Browser, tmp_path: Pat
     assert watch.problems == []
 
 
-def test_a_reload_finds_the_running_job_again(page: Page, served: Served) -> None:
-    served.image.gate.clear()
-    start(page, "avatar", "A blue knight")
-    expect(page.locator("#avatar-status")).to_contain_text("step 7 of 8")
-    page.reload()
-    expect(page.locator("#avatar-status")).to_contain_text("step 7 of 8")
-    expect(page.locator("#avatar-cancel")).to_be_enabled()
-    served.image.gate.set()
-    page.locator("#avatar-status .done").wait_for()
-    assert corner(pictures(page, "avatar")[0]) == BLUE
-
-
 def test_a_closed_page_does_not_lose_the_result(page: Page, served: Served) -> None:
     served.image.gate.clear()
     start(page, "avatar", "A green knight")
@@ -268,17 +292,24 @@ def test_a_closed_page_does_not_lose_the_result(page: Page, served: Served) -> N
 def test_a_photo_is_where_the_picture_starts(page: Page, tmp_path: Path) -> None:
     photo = tmp_path / "photo.png"
     Image.new("RGB", (300, 300), (250, 120, 10)).save(photo)
-    page.locator("#avatar-photo-box button").first.click()
+    unfold(page, "avatar")
     page.locator("#avatar-photo input[type=file]").first.set_input_files(photo)
     expect(page.locator("#avatar-strength")).to_be_visible()
     generate(page, "avatar", "A knight")
     assert corner(pictures(page, "avatar")[0]) == (250, 120, 10)
+    page.reload()
+    expect(page.locator("#avatar-photo img")).to_be_visible()
+    generate(page, "avatar", "A red knight")
+    assert corner(pictures(page, "avatar")[0]) == (250, 120, 10)
 
 
-def test_a_text_as_photo_is_a_toast_in_plain_words(page: Page) -> None:
-    page.locator("#avatar-photo-box button").first.click()
-    text = {"name": "photo.png", "mimeType": "image/png", "buffer": b"this is no picture"}
+def test_a_text_as_photo_is_named_at_once_and_not_drawn(page: Page) -> None:
+    unfold(page, "avatar")
+    text = {"name": "notes.png", "mimeType": "image/png", "buffer": b"this is no picture"}
     page.locator("#avatar-photo input[type=file]").first.set_input_files(text)  # type: ignore[arg-type]
-    expect(page.locator("#avatar-strength")).to_be_visible()
-    start(page, "avatar", "A knight")
-    assert toast(page).startswith("photo (18 bytes) is not a PNG, JPEG or WebP picture")
+    said = page.locator("#avatar-photo > .field-problem")
+    expect(said).to_contain_text("notes.png cannot be used: photo (18 bytes) is not a PNG, JPEG or WebP picture")
+    expect(page.locator("#avatar-photo img")).to_have_count(0)
+    generate(page, "avatar", "A red knight")
+    assert corner(pictures(page, "avatar")[0]) == RED
+    expect(said).to_have_count(0)

@@ -15,9 +15,11 @@ from typing import Any
 
 import gradio as gr
 import pytest
+from gradio.state_holder import SessionState
 
 from app.ui.blocks import build_blocks
 from app.ui.cache import gradio_cache
+from app.ui.events import StudioBlocks
 from tests.app.conftest import Served
 from tests.app.ui.caller import Caller, events, file_data
 from tests.app.ui.picky import Picky
@@ -135,11 +137,16 @@ def test_no_file_but_an_uploaded_one_is_opened_by_the_page(
     config = caller.get("/config").json()
     for component, button in (("avatar-photo", "avatar-go"), ("transcribe-file", "transcribe-go")):
         index, values = page_event(config, button, {component: filled(hostile, names)})
-        message = caller.join(index, values, "page")
-        assert message["success"] is False
-        assert "the file is not here any more. Choose it again" in message["output"]["error"]
-        assert message["output"]["title"] == "That did not work"
+        assert "the file is not here any more. Choose it again" in told(caller.join(index, values, "page"))
     assert (copies(), stranger[1]) == (before, [])
+
+
+def told(message: dict[str, Any]) -> str:
+    """What an event of the page puts into its line of status, where it changes nothing else."""
+    changes = [part["value"] for part in message["output"]["data"] if part and "value" in part]
+    assert len(changes) == 1
+    assert 'class="progress problem"' in changes[0]
+    return str(changes[0])
 
 
 def page_event(config: dict[str, Any], button: str, given: dict[str, Any]) -> tuple[int, list[Any]]:
@@ -249,10 +256,20 @@ def test_a_value_that_the_page_cannot_have_sent_gets_a_sentence(
     caller: Caller, button: str, given: dict[str, Any]
 ) -> None:
     index, values = page_event(caller.get("/config").json(), button, given)
-    message = caller.join(index, values, "page")
-    assert message["success"] is False
-    assert message["output"]["error"]
-    assert "<img" not in message["output"]["error"]
-    assert (
-        caller.join(index, values[:-1], "page")["output"]["error"] == "This page is older than the studio: reload it."
-    )
+    assert "<img" not in told(caller.join(index, values, "page"))
+    assert "This page is older than the studio: reload it." in told(caller.join(index, values[:-1], "page"))
+
+
+def test_only_what_an_event_changes_is_made_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[int] = []
+    monkeypatch.setattr(SessionState, "_update_config", lambda state, number: made.append(number))
+    with StudioBlocks(gradio_cache()) as blocks:
+        boxes = [gr.Textbox() for _ in range(3)]
+        gr.Button().click(lambda: {boxes[1]: gr.Textbox("new", visible=False)}, None, boxes)
+    [event] = blocks.fns.values()
+    # On a thread, because Playwright has a loop running in the tests' one.
+    with ThreadPoolExecutor(1) as pool:
+        told = pool.submit(asyncio.run, blocks.postprocess_data(event, event.fn(), None)).result()
+    assert made == [boxes[1]._id]
+    assert [update.get("value") for update in told] == [None, "new", None]
+    assert [update.get("visible") for update in told] == [None, False, None]

@@ -5,10 +5,11 @@ from __future__ import annotations
 from playwright.sync_api import Page, expect
 
 from app.jobs.queue import Submission
+from app.ui.hero import NOTHING_SAID
 from app.work.image import PictureWork, PlainRequest
 from app.work.presets import AvatarRequest
 from tests.app.conftest import Served
-from tests.app.ui.steps import corner, generate, last_job, open_tab, pictures, toast, until_done
+from tests.app.ui.steps import corner, generate, last_job, open_tab, pictures, problem, until_done
 from tests.serving import until
 
 YELLOW = (255, 255, 0)
@@ -81,9 +82,10 @@ def test_recent_pictures_of_other_kinds_do_not_push_a_hero_out(page: Page, serve
     assert corner(pictures(page, "hero")[0]) == YELLOW
 
 
-def test_a_post_that_says_nothing_is_a_toast(page: Page) -> None:
+def test_a_post_that_says_nothing_is_said_beside_its_title(page: Page) -> None:
     open_tab(page, "Hero")
     page.get_by_text("From a post", exact=True).click()
     expect(page.locator("#hero-title")).to_be_visible()
     page.locator("#hero-go").click()
-    assert toast(page) == "Give a prompt, or the title or summary of a post, to make a picture of."
+    expect(page.locator("#hero-title textarea")).to_be_focused()
+    assert problem(page, "hero-title") == NOTHING_SAID

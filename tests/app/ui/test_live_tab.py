@@ -82,7 +82,10 @@ def test_words_appear_in_grey_settle_and_become_a_transcript(page: Page) -> None
     # Stopping finishes by itself: nothing else is pressed.
     page.locator("#transcribe-status .done").wait_for()
     said = page.locator("#live-settled").inner_text()
-    expect(page.locator("carrot-transcript .t-text p")).to_have_text(said)
+    # Where it was stopped decides how many paragraphs it comes to.
+    paragraphs = page.locator("carrot-transcript .t-text p")
+    paragraphs.first.wait_for()
+    assert " ".join(paragraphs.all_inner_texts()) == said
     # All of it from the first word, in order, and no sound is missing in the middle.
     assert said.startswith(BEGINNING)
     assert TEXT.startswith(said.rsplit(" ", 1)[0])

@@ -1,0 +1,108 @@
+"""The form of the image tabs: its place, the keyboard, several prompts at once."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.app.conftest import Served
+from tests.app.ui.steps import corner, last_job, pictures, start, unfold, until_done
+from tests.browser import DESKTOP, PHONE, new_profile, watched
+
+BLUE, RED = (0, 0, 255), (255, 0, 0)
+SHIFTS = """
+    window.shifts = 0;
+    new PerformanceObserver((list) => {
+        for (const entry of list.getEntries()) if (!entry.hadRecentInput) window.shifts += entry.value;
+    }).observe({ type: "layout-shift", buffered: true });
+"""
+
+
+@pytest.mark.parametrize("size", [PHONE, (820, 1180), DESKTOP])
+def test_generate_and_cancel_are_always_in_view_and_nothing_jumps(
+    browser: Browser, served: Served, size: tuple[int, int]
+) -> None:
+    profile = new_profile(browser, size=size)
+    profile.add_init_script(SHIFTS)
+    page = profile.new_page()
+    watch = watched(page)
+    page.goto(served.url)
+    buttons = (page.locator("#avatar-go"), page.locator("#avatar-cancel"))
+    page.locator(".light.ready").nth(1).wait_for()
+    page.evaluate("document.fonts.ready")
+    # The limit that browsers call good.
+    assert page.evaluate("shifts") < 0.1
+    for button in buttons:
+        expect(button).to_be_in_viewport(ratio=1)
+    unfold(page, "avatar")
+    for place in (0, 300, 10_000):
+        page.evaluate("place => scrollTo(0, place)", place)
+        for button in buttons:
+            expect(button).to_be_in_viewport(ratio=1)
+    if size == PHONE:
+        # Below that a phone enlarges the page for who types.
+        boxes = page.locator("#avatar-tab :is(input, textarea)")
+        assert min(boxes.evaluate_all("all => all.map(box => parseFloat(getComputedStyle(box).fontSize))")) >= 16
+    profile.close()
+    assert watch.problems == []
+
+
+def test_the_keyboard_does_it_all(page: Page, served: Served) -> None:
+    prompt = page.locator("#avatar-prompt textarea")
+    prompt.focus()
+    page.keyboard.type("A blue knight")
+    # Presets are one stop, and the arrow keys choose.
+    for _ in range(2):
+        page.keyboard.press("Tab")
+    page.keyboard.press("ArrowRight")
+    expect(page.locator("#avatar-preset label.selected")).to_have_text("Natural light")
+    stops = 2
+    while not page.locator("#avatar-go").evaluate("button => button === document.activeElement"):
+        page.keyboard.press("Tab")
+        stops += 1
+        assert stops <= 8
+    served.image.gate.clear()
+    prompt.press("Enter")
+    expect(page.locator("#avatar-status")).to_contain_text("step 7 of 8")
+    expect(prompt).to_be_focused()
+    expect(prompt).to_have_value("A blue knight")
+    page.keyboard.press("Escape")
+    expect(page.locator("#avatar-status")).to_contain_text("Cancelled.")
+    expect(page.locator("#avatar-go")).to_be_enabled()
+    # From any field; and a button that is switched off hands the focus on.
+    page.locator("#avatar-count input").focus()
+    page.keyboard.press("Control+Enter")
+    expect(page.locator("#avatar-status")).to_contain_text("step 7 of 8")
+    page.keyboard.press("Escape")
+    expect(page.locator("#avatar-go")).to_be_enabled()
+    page.locator("#avatar-go").focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("#avatar-cancel")).to_be_focused()
+    served.image.gate.set()
+    expect(page.locator("#avatar-go")).to_be_focused()
+
+
+def test_each_line_and_each_alternative_is_a_job(page: Page, served: Served) -> None:
+    prompt = page.locator("#avatar-prompt textarea")
+    prompt.fill("A {red|blue} knight")
+    prompt.press("End")
+    prompt.press("Shift+Enter")
+    page.keyboard.type("A green queen")
+    page.locator("#avatar-go").click()
+    lines = page.locator("#avatar-batch li")
+    expect(page.locator("#avatar-status")).to_contain_text("3 of 3 done.")
+    for line, words in enumerate(("A red knight", "A blue knight", "A green queen")):
+        expect(lines.nth(line)).to_contain_text(words)
+        expect(lines.nth(line)).to_contain_text("Done")
+    assert corner(pictures(page, "avatar")[0]) == RED
+    before = last_job(page, "avatar")
+    lines.nth(1).locator("button").click()
+    until_done(page, "avatar", before)
+    assert corner(pictures(page, "avatar")[0]) == BLUE
+    assert {job.request.model_dump()["prompt"] for job in served.recent("avatar", limit=3)} == {
+        "A red knight",
+        "A blue knight",
+        "A green queen",
+    }
+    start(page, "avatar", "{a|b}" * 5)
+    expect(page.locator("#avatar-prompt > .field-problem")).to_contain_text("more than 16 prompts")
