@@ -15,7 +15,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from app.accounts import Accounts
 from app.settings.fields import Settings
-from app.wiring import build_studio
+from app.wiring import build_studio, open_images
 from tests.browser import chromium, new_profile, open_page
 from tests.serving import create_app, serving
 
@@ -31,7 +31,7 @@ def main(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as data:
         settings = Settings.model_validate({"data_dir": data, "image_model": "sketch", "speech": "vosk"})
-        app = create_app(build_studio(settings, Accounts(settings.tokens)))
+        app = create_app(build_studio(settings, Accounts(settings.tokens), open_images(settings)))
         with serving(app) as url, sync_playwright() as playwright, chromium(playwright) as browser:
             for name, use in TABS.items():
                 take(browser, url, folder / f"{name}.png", use)
@@ -63,7 +63,11 @@ def hero(page: Page) -> None:
 
 
 def _make(page: Page, kind: str, count: str) -> None:
+    more = page.locator(f"#{kind}-advanced > button")
+    more.click()
     page.locator(f"#{kind}-seed input").fill(SEED)
+    page.locator(f"#{kind}-seed-mode label.selected").get_by_text("Keep").wait_for()
+    more.click()
     number = page.locator(f"#{kind}-count input[type=number]")
     number.fill(count)
     number.press("Tab")
@@ -80,7 +84,13 @@ def transcribe(page: Page) -> None:
     page.locator("carrot-transcript .t-paragraph .w").first.wait_for()
 
 
-TABS: dict[str, Callable[[Page], None]] = {"avatar": avatar, "hero": hero, "transcribe": transcribe}
+def library(page: Page) -> None:
+    """What the shots before have made."""
+    page.get_by_role("tab", name="Library", exact=True).click()
+    page.locator("carrot-library .l-open").nth(2).wait_for()
+
+
+TABS: dict[str, Callable[[Page], None]] = {"avatar": avatar, "hero": hero, "transcribe": transcribe, "library": library}
 
 
 if __name__ == "__main__":

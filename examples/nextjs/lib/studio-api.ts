@@ -138,6 +138,9 @@ export interface paths {
          * Generate Images
          * @description OpenAI's image generation. `response_format` url gives links that anybody may open, for an hour.
          *
+         *     `background` transparent leaves the people alone (`launch.py models pull portrait`); a picture without any keeps its
+         *     background, which `warnings` say.
+         *
          *     With `stream` the answer is events: previews as far as `partial_images` asks for them, then each picture.
          */
         post: operations["generate_images_v1_images_generations_post"];
@@ -256,13 +259,63 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get?: never;
+        /**
+         * List Jobs
+         * @description What the account has made, newest first, with enough of each to show it in a list.
+         */
+        get: operations["list_jobs_jobs_get"];
         put?: never;
         /**
          * New Job
          * @description Make a job and answer at once with where it can be watched, read and cancelled.
          */
         post: operations["new_job_jobs_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/jobs/{job_id}/favourite": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Mark Job
+         * @description Mark a job as a favourite. 409 for one without a result.
+         */
+        put: operations["mark_job_jobs__job_id__favourite_put"];
+        post?: never;
+        /**
+         * Unmark Job
+         * @description Take the mark off again.
+         */
+        delete: operations["unmark_job_jobs__job_id__favourite_delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/jobs/zip": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Pack Jobs
+         * @description The files of several jobs in one archive, a folder for each job; transcripts as they were corrected last.
+         *
+         *     404 if one of the jobs is not there, 409 if one has no result.
+         */
+        post: operations["pack_jobs_jobs_zip_post"];
         delete?: never;
         options?: never;
         head?: never;
@@ -306,6 +359,9 @@ export interface paths {
         /**
          * Cancel Job
          * @description Cancel: at once while queued, within one step while running; a finished job stays as it is.
+         *
+         *     With `forget` a finished job is deleted, files, words and corrections included; 409 for one that waits or runs, or
+         *     that somebody is still to be told of. What Firestore and webhooks were told stays there.
          */
         delete: operations["cancel_job_jobs__job_id__delete"];
         options?: never;
@@ -429,6 +485,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/presets": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read Presets
+         * @description The presets of avatars and heroes, in order, with pictures made by the model in use.
+         */
+        get: operations["read_presets_presets_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/presets/pictures/{file}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read Picture
+         * @description A picture of a preset or an example; another picture has another name, so it may be kept for good.
+         */
+        get: operations["read_picture_presets_pictures__file__get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/files/{file_id}": {
         parameters: {
             query?: never;
@@ -438,11 +534,40 @@ export interface paths {
         };
         /**
          * Read File
-         * @description A result's bytes; pictures also in another `format` and scaled down to width `w` in pixels.
+         * @description A result's bytes; pictures also in another `format`, scaled down to width `w`, as a `square`, enlarged, or with
+         *     another `background`.
          *
-         *     Needs a token of the account that has the file, or a link as `response_format` url gives it.
+         *     People are parted from what is behind them by a model that was made for photographs: `launch.py models pull
+         *     portrait`. 422 where it is not here (`model_missing`), finds nobody, or the format (JPEG) has no transparency.
+         *
+         *     A picture tells how it was made, in each format (a PNG in its text `recipe`, the others in Exif's UserComment),
+         *     unless it is scaled down or `recipe` is false. Needs a token of the account that has the file, or a link as
+         *     `response_format` url gives it.
          */
         get: operations["read_file_files__file_id__get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/files/{file_id}/headline": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read Headline
+         * @description A picture with a headline laid over its foot, in Inter: wrapped, as large as fits, and with at least the contrast
+         *     that WCAG's AA wants, by as much of a scrim as the picture needs.
+         *
+         *     422 for a text that does not fit, or has letters other than Latin, Greek and Cyrillic.
+         */
+        get: operations["read_headline_files__file_id__headline_get"];
         put?: never;
         post?: never;
         delete?: never;
@@ -670,6 +795,20 @@ export interface components {
             corrections: components["schemas"]["Correction-Output"][];
         };
         /**
+         * Deleted
+         * @description A job that is no more.
+         */
+        Deleted: {
+            /** Job Id */
+            job_id: string;
+            /**
+             * Deleted
+             * @default true
+             * @constant
+             */
+            deleted?: true;
+        };
+        /**
          * Deliveries
          * @description What has not arrived where jobs are told to, of one way to tell. `problem` is the last one; it names nobody.
          */
@@ -706,6 +845,33 @@ export interface components {
             message: string;
             /** Field */
             field: string | null;
+        };
+        /**
+         * ExampleView
+         * @description A prompt with a seed, for one picture.
+         */
+        ExampleView: {
+            /** Prompt */
+            prompt: string;
+            /** Preset */
+            preset: string;
+            /** Seed */
+            seed: number;
+            /**
+             * Picture
+             * @description Path of a small WebP of what it gives; none as long as none is made
+             */
+            picture: string | null;
+        };
+        /**
+         * Favourite
+         * @description Whether a job is marked.
+         */
+        Favourite: {
+            /** Job Id */
+            job_id: string;
+            /** Favourite */
+            favourite: boolean;
         };
         /**
          * FileView
@@ -958,6 +1124,13 @@ export interface components {
              */
             output_format?: "png" | "jpeg" | "webp";
             /**
+             * Background
+             * @description transparent: people without what is behind them, as PNG or WebP; auto: opaque
+             * @default auto
+             * @enum {string}
+             */
+            background?: "transparent" | "opaque" | "auto";
+            /**
              * Stream
              * @description Answer with server-sent events
              * @default false
@@ -1066,6 +1239,11 @@ export interface components {
             size: string;
             /** Output Format */
             output_format: string;
+            /**
+             * Background
+             * @enum {string}
+             */
+            background: "transparent" | "opaque";
             /** Model */
             model: string;
             /** Demo */
@@ -1074,6 +1252,29 @@ export interface components {
             job_id: string;
             /** Warnings */
             warnings: components["schemas"]["Unused"][];
+        };
+        /**
+         * JobList
+         * @description One page, newest first.
+         */
+        JobList: {
+            /** Jobs */
+            jobs: (components["schemas"]["ListedPictures"] | components["schemas"]["ListedTranscript"])[];
+            /**
+             * Has More
+             * @description Ask again with the last job's id as before
+             */
+            has_more: boolean;
+            /**
+             * Presets
+             * @description Of all that the account has made: what preset can be; on page one
+             */
+            presets: string[];
+            /**
+             * Models
+             * @description The same for model
+             */
+            models: string[];
         };
         /**
          * JobProgress
@@ -1114,6 +1315,103 @@ export interface components {
          * @enum {string}
          */
         JobState: "queued" | "running" | "succeeded" | "failed" | "cancelled";
+        /**
+         * KindView
+         * @description One kind of picture.
+         */
+        KindView: {
+            /**
+             * First
+             * @description The preset to begin with on this model; a request without one has the first's look
+             */
+            first: string;
+            /**
+             * Presets
+             * @description In the order for a picker: what suits the model comes first
+             */
+            presets: components["schemas"]["PresetView"][];
+            /** Examples */
+            examples: components["schemas"]["ExampleView"][];
+        };
+        /**
+         * ListedPictures
+         * @description A job's pictures.
+         */
+        ListedPictures: {
+            /**
+             * Words
+             * @description The prompt, or the post's title; its beginning where it is long
+             */
+            words: string;
+            /** Images */
+            images: components["schemas"]["PictureCard"][];
+            /** Job Id */
+            job_id: string;
+            /** Created At */
+            created_at: number;
+            /**
+             * Preset
+             * @description Its id; empty without one
+             */
+            preset: string;
+            /** Model */
+            model: string;
+            /** Favourite */
+            favourite: boolean;
+            /**
+             * Status Url
+             * @description GET: the whole job
+             */
+            status_url: string;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "avatar" | "hero" | "image";
+        };
+        /**
+         * ListedTranscript
+         * @description A transcript.
+         */
+        ListedTranscript: {
+            /** Filename */
+            filename: string;
+            /**
+             * Beginning
+             * @description The first words; empty where no speech was found
+             */
+            beginning: string;
+            /** Language */
+            language: string;
+            /**
+             * Duration
+             * @description Of the sound, in seconds
+             */
+            duration: number;
+            /** Job Id */
+            job_id: string;
+            /** Created At */
+            created_at: number;
+            /**
+             * Preset
+             * @description Its id; empty without one
+             */
+            preset: string;
+            /** Model */
+            model: string;
+            /** Favourite */
+            favourite: boolean;
+            /**
+             * Status Url
+             * @description GET: the whole job
+             */
+            status_url: string;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "live" | "transcription";
+        };
         /**
          * LiveJob
          * @description A live session, transcribed.
@@ -1224,6 +1522,18 @@ export interface components {
              * @default []
              */
             corrections?: components["schemas"]["Correction-Output"][];
+            /**
+             * Vocabulary
+             * @description Listen for these words and phrases only; what is none of them is left out
+             * @default []
+             */
+            vocabulary?: string[];
+            /**
+             * Speakers
+             * @description Tell who speaks: each segment gets its speaker's letter
+             * @default false
+             */
+            speakers?: boolean;
             /**
              * Feed
              * @description Which connection the sound comes over
@@ -1473,10 +1783,23 @@ export interface components {
              *       "filename": "",
              *       "language": "",
              *       "keep_audio": false,
-             *       "corrections": []
+             *       "corrections": [],
+             *       "vocabulary": [],
+             *       "speakers": false
              *     }
              */
             request?: components["schemas"]["TranscriptionRequest-Input"];
+        };
+        /**
+         * Pack
+         * @description Which jobs' files are wanted.
+         */
+        Pack: {
+            /**
+             * Ids
+             * @description Ids of jobs with a result
+             */
+            ids: string[];
         };
         /**
          * Paragraph
@@ -1487,6 +1810,11 @@ export interface components {
             start: number;
             /** End */
             end: number;
+            /**
+             * Speaker
+             * @description Their letter, where `speakers` were asked for and are known
+             */
+            speaker: string | null;
             /**
              * Words
              * @description Word, start, end, confidence (0 to 1; 1 where a person wrote it)
@@ -1512,6 +1840,20 @@ export interface components {
             /** Height */
             height: number;
             recipe: components["schemas"]["Recipe"];
+        };
+        /**
+         * PictureCard
+         * @description One picture: its bytes are at `/files/{file_id}`; size in pixels.
+         */
+        PictureCard: {
+            /** File Id */
+            file_id: string;
+            /** Seed */
+            seed: number;
+            /** Width */
+            width: number;
+            /** Height */
+            height: number;
         };
         /**
          * PicturesResult
@@ -1609,6 +1951,60 @@ export interface components {
             language?: string;
         };
         /**
+         * PresetView
+         * @description One look.
+         */
+        PresetView: {
+            /** Id */
+            id: string;
+            /** Name */
+            name: string;
+            /**
+             * Description
+             * @description What it does, and what the model in use makes of it
+             */
+            description: string;
+            /** Width */
+            width: number;
+            /** Height */
+            height: number;
+            /** Aspect */
+            aspect: string | null;
+            /**
+             * Suits
+             * @description Whether the model in use draws it as it says
+             */
+            suits: boolean;
+            /**
+             * Picture
+             * @description Path of a small WebP picture; none as long as none is made
+             */
+            picture: string | null;
+        };
+        /**
+         * PresetsView
+         * @description Everything to start from.
+         */
+        PresetsView: {
+            avatar: components["schemas"]["KindView"];
+            hero: components["schemas"]["KindView"];
+            /**
+             * More Pictures
+             * @description Whether pictures that are missing are being made: ask again later
+             */
+            more_pictures: boolean;
+            /**
+             * Aspects
+             * @description Of heroes: width and height in pixels by name
+             */
+            aspects: {
+                [key: string]: [
+                    number,
+                    number
+                ];
+            };
+        };
+        /**
          * Progress
          * @description How far the work is: `step` of `total` in `stage`'s unit, `fraction` of the whole, 0 to 1.
          */
@@ -1686,6 +2082,8 @@ export interface components {
             end: number;
             /** Words */
             words: components["schemas"]["Word"][];
+            /** Speaker */
+            speaker?: string | null;
         };
         /**
          * Stage
@@ -1783,6 +2181,11 @@ export interface components {
             audio_file_id: string | null;
             /** Paragraphs */
             paragraphs: components["schemas"]["Paragraph"][];
+            /**
+             * Corrections
+             * @description What stands otherwise in it than the model heard it
+             */
+            corrections: components["schemas"]["Corrected"][];
             /**
              * Warnings
              * @default []
@@ -1922,6 +2325,18 @@ export interface components {
              * @default []
              */
             corrections?: components["schemas"]["engines__requests__Correction"][];
+            /**
+             * Vocabulary
+             * @description Listen for these words and phrases only; what is none of them is left out
+             * @default []
+             */
+            vocabulary?: string[];
+            /**
+             * Speakers
+             * @description Tell who speaks: each segment gets its speaker's letter
+             * @default false
+             */
+            speakers?: boolean;
         };
         /**
          * TranscriptionRequest
@@ -1962,6 +2377,18 @@ export interface components {
              * @default []
              */
             corrections?: components["schemas"]["Correction-Output"][];
+            /**
+             * Vocabulary
+             * @description Listen for these words and phrases only; what is none of them is left out
+             * @default []
+             */
+            vocabulary?: string[];
+            /**
+             * Speakers
+             * @description Tell who speaks: each segment gets its speaker's letter
+             * @default false
+             */
+            speakers?: boolean;
         };
         /**
          * TranscriptionResult
@@ -2201,6 +2628,8 @@ export interface components {
             end: number;
             /** Text */
             text: string;
+            /** Speaker */
+            speaker?: string | null;
             /**
              * Tokens
              * @default []
@@ -2620,6 +3049,13 @@ export interface operations {
                      */
                     output_format?: "png" | "jpeg" | "webp";
                     /**
+                     * Background
+                     * @description transparent: people without what is behind them, as PNG or WebP; auto: opaque
+                     * @default auto
+                     * @enum {string}
+                     */
+                    background?: "transparent" | "opaque" | "auto";
+                    /**
                      * Stream
                      * @description Answer with server-sent events
                      * @default false
@@ -2717,6 +3153,13 @@ export interface operations {
                      * @default false
                      */
                     stream?: boolean;
+                    /** @description Words and phrases to listen for, and no others; a line or a field for each. */
+                    vocabulary?: string[];
+                    /**
+                     * @description Tell who speaks: each segment gets its speaker's letter. Needs a speaker model.
+                     * @default false
+                     */
+                    speakers?: boolean;
                     /** @description Your end user, opaque. */
                     user?: string;
                     /**
@@ -2884,6 +3327,57 @@ export interface operations {
             };
         };
     };
+    list_jobs_jobs_get: {
+        parameters: {
+            query?: {
+                /** @description Words that are in the prompt, title, summary, preset's name, transcript or file name; all of them, the last one perhaps unfinished */
+                q?: string;
+                /** @description One or several */
+                kind?: (("avatar" | "hero" | "image") | ("transcription" | "live"))[] | null;
+                /** @description A preset's id; empty: without one */
+                preset?: string | null;
+                model?: string | null;
+                /** @description Only those that are marked */
+                favourite?: boolean;
+                /** @description Id of the last job of the page before */
+                before?: string | null;
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JobList"];
+                };
+            };
+            /** @description What was sent cannot be used; the message says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The studio cannot do it now; Retry-After says when to try again. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
     new_job_jobs_post: {
         parameters: {
             query?: never;
@@ -2908,6 +3402,128 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["AvatarJob"] | components["schemas"]["HeroJob"] | components["schemas"]["ImageJob"] | components["schemas"]["TranscriptionJob"] | components["schemas"]["LiveJob"];
+                };
+            };
+            /** @description What was sent cannot be used; the message says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The studio cannot do it now; Retry-After says when to try again. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    mark_job_jobs__job_id__favourite_put: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                job_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Favourite"];
+                };
+            };
+            /** @description What was sent cannot be used; the message says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The studio cannot do it now; Retry-After says when to try again. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    unmark_job_jobs__job_id__favourite_delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                job_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Favourite"];
+                };
+            };
+            /** @description What was sent cannot be used; the message says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The studio cannot do it now; Retry-After says when to try again. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    pack_jobs_jobs_zip_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Pack"];
+            };
+        };
+        responses: {
+            /** @description The archive */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/zip": string;
                 };
             };
             /** @description What was sent cannot be used; the message says why. */
@@ -3031,7 +3647,10 @@ export interface operations {
     };
     cancel_job_jobs__job_id__delete: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Delete the job that has ended, with its files, for good */
+                forget?: boolean;
+            };
             header?: never;
             path: {
                 job_id: string;
@@ -3040,6 +3659,15 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Deleted"];
+                };
+            };
             /** @description Successful Response */
             202: {
                 headers: {
@@ -3413,10 +4041,146 @@ export interface operations {
             };
         };
     };
+    read_presets_presets_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PresetsView"];
+                };
+            };
+            /** @description What was sent cannot be used; the message says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The studio cannot do it now; Retry-After says when to try again. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    read_picture_presets_pictures__file__get: {
+        parameters: {
+            query?: never;
+            header?: {
+                "if-none-match"?: string | null;
+            };
+            path: {
+                file: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The picture */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "image/webp": string;
+                };
+            };
+            /** @description What was sent cannot be used; the message says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The studio cannot do it now; Retry-After says when to try again. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
     read_file_files__file_id__get: {
         parameters: {
             query?: {
+                disposition?: "inline" | "attachment";
                 format?: ("png" | "jpeg" | "webp" | "avif") | null;
+                /** @description Pixels; never enlarged */
+                w?: number | null;
+                /** @description The square in its middle, at this side in pixels */
+                square?: number | null;
+                /** @description 2: twice as wide and high, by Lanczos' filter */
+                enlarge?: number;
+                /** @description false: without how it was made in the file */
+                recipe?: boolean;
+                /** @description What stands behind the people in it: keep, transparent, or a colour as %23rrggbb */
+                background?: string;
+            };
+            header?: {
+                "if-none-match"?: string | null;
+            };
+            path: {
+                file_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What was sent cannot be used; the message says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The studio cannot do it now; Retry-After says when to try again. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    read_headline_files__file_id__headline_get: {
+        parameters: {
+            query: {
+                /** @description The headline, e.g. a post's title */
+                text: string;
+                format?: ("png" | "jpeg" | "webp" | "avif") | null;
+                /** @description Pixels; never enlarged */
                 w?: number | null;
                 disposition?: "inline" | "attachment";
             };

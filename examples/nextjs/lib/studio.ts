@@ -63,7 +63,12 @@ export async function find(jobId: string): Promise<{ job: Job; box: Box }> {
 export async function cancel(jobId: string): Promise<Job> {
   const { box } = await find(jobId);
   const params = { path: { job_id: jobId } };
-  return first(({ api }) => api.DELETE("/jobs/{job_id}", { params, signal: AbortSignal.timeout(ANSWER_MS) }), [box]);
+  const answer = await first(
+    ({ api }) => api.DELETE("/jobs/{job_id}", { params, signal: AbortSignal.timeout(ANSWER_MS) }),
+    [box],
+  );
+  // The other answer is that to `forget`.
+  return answer as Job;
 }
 
 /** A result's bytes as they come. Raises as `find` does. */
