@@ -70,6 +70,9 @@ async def read_file(
         headers = _headers(file, "", file.name, disposition)
         if if_none_match == headers["ETag"]:
             return Response(status_code=304, headers=headers)
+        if file.media_type.startswith("image/"):
+            # Whole, since what is deleted while a page loads its pictures is missed before the answer has begun.
+            return Response(await service.queue.content(file), media_type=file.media_type, headers=headers)
         return FileResponse(path, media_type=file.media_type, headers=headers)
     if request.state.account is None:
         # Whoever has a link is shown a picture, and need not know how it was made.

@@ -117,3 +117,10 @@ def test_what_cannot_be_made_is_refused_by_its_field(
 
 def test_nobody_elses_picture_gets_a_headline(served: Served) -> None:
     assert served.http.get("/files/nobody-0/headline", params={"text": "A fox"}).status_code == 404
+
+
+def test_a_picture_that_is_gone_meanwhile_is_not_found(served: Served) -> None:
+    job = served.job(served.http.post("/generate", json={"prompt": "a blue fox", "seed": 6}).json()["job_id"])
+    served.studio.files.delete([job.files[0].sha256])
+    answer = served.http.get(f"/files/{job.files[0].id}")
+    assert (answer.status_code, answer.json()["error"]["type"]) == (404, "file_not_found")
