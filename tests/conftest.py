@@ -57,6 +57,15 @@ class Launched:
     process: subprocess.Popen[str]
     output: Path
 
+    @property
+    def image_process(self) -> int:
+        """The process that makes its pictures. Told by Linux alone."""
+        for task in Path(f"/proc/{self.process.pid}/task").iterdir():
+            for pid in (task / "children").read_text().split():
+                if b"engines.sdxl.worker" in Path(f"/proc/{pid}/cmdline").read_bytes():
+                    return int(pid)
+        raise AssertionError("there is none")
+
     def stop(self, sig: signal.Signals = signal.SIGTERM, timeout: float = 60) -> int:
         self.process.send_signal(sig)
         return self.process.wait(timeout)

@@ -14,7 +14,6 @@ import pytest
 from PIL import Image
 
 from tests.conftest import Launched, launched
-from tests.test_processes import pictures_of
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="/proc tells a process's memory")
 
@@ -48,7 +47,7 @@ def avatar(studio: Launched, photo: bytes) -> str:
 
 def megabytes(studio: Launched, name: str) -> int:
     """Of the studio and of the process that decodes its photos, together."""
-    pids = (studio.process.pid, pictures_of(studio))
+    pids = (studio.process.pid, studio.image_process)
     lines = [line for pid in pids for line in Path(f"/proc/{pid}/status").read_text().splitlines()]
     return sum(int(line.split()[1]) for line in lines if line.startswith(name)) // 1024
 
@@ -64,7 +63,7 @@ def listen(studio: Launched, over: threading.Event) -> int:
 
 def test_five_calls_with_a_large_picture_take_the_memory_of_one(studio: Launched) -> None:
     assert avatar(studio, png(64)).startswith("complete")
-    for pid in (studio.process.pid, pictures_of(studio)):
+    for pid in (studio.process.pid, studio.image_process):
         Path(f"/proc/{pid}/clear_refs").write_text("5")  # the peak counts from here
     before = megabytes(studio, "VmRSS")
     large, over = png(8000), threading.Event()

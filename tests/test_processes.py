@@ -17,15 +17,6 @@ from tests.serving import until
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="/proc tells what a process has loaded")
 
 
-def pictures_of(studio: Launched) -> int:
-    """The process that makes the studio's pictures."""
-    for task in Path(f"/proc/{studio.process.pid}/task").iterdir():
-        for pid in (task / "children").read_text().split():
-            if b"engines.sdxl.worker" in Path(f"/proc/{pid}/cmdline").read_bytes():
-                return int(pid)
-    raise AssertionError("there is none")
-
-
 def maps(pid: int) -> str:
     return Path(f"/proc/{pid}/maps").read_text()
 
@@ -42,7 +33,7 @@ def job(http: httpx.Client, url: str) -> dict[str, Any]:
 
 
 def test_torch_is_loaded_beside_the_studio_only(studio: Launched) -> None:
-    assert "/torch/" in maps(pictures_of(studio))
+    assert "/torch/" in maps(studio.image_process)
     assert "/torch/" not in maps(studio.process.pid)
 
 
@@ -50,7 +41,7 @@ def test_a_picture_whose_process_is_killed_is_made_again_and_the_same(studio: La
     with httpx.Client(base_url=studio.url, timeout=60) as http:
         first = submit(http)
         until(lambda: job(http, first)["progress"]["stage"] == "denoise", 60)
-        os.kill(pictures_of(studio), signal.SIGKILL)
+        os.kill(studio.image_process, signal.SIGKILL)
         second = submit(http)
         until(lambda: job(http, second)["state"] == "succeeded", 240)
         killed, whole = job(http, first), job(http, second)

@@ -8,6 +8,7 @@ from playwright.sync_api import Browser, Page, expect
 from tests.app.conftest import Served
 from tests.app.ui.steps import corner, last_job, pictures, start, unfold, until_done
 from tests.browser import DESKTOP, PHONE, new_profile, watched
+from tests.serving import until
 
 BLUE, RED = (0, 0, 255), (255, 0, 0)
 SHIFTS = """
@@ -94,11 +95,12 @@ def test_each_line_and_each_alternative_is_a_job(page: Page, served: Served) -> 
     for line, words in enumerate(("A red knight", "A blue knight", "A green queen")):
         expect(lines.nth(line)).to_contain_text(words)
         expect(lines.nth(line)).to_contain_text("Done")
-    assert corner(pictures(page, "avatar")[0]) == RED
+    # The gallery's picture comes after what is said.
+    until(lambda: [corner(picture) for picture in pictures(page, "avatar")] == [RED])
     before = last_job(page, "avatar")
     lines.nth(1).locator("button").click()
     until_done(page, "avatar", before)
-    assert corner(pictures(page, "avatar")[0]) == BLUE
+    until(lambda: [corner(picture) for picture in pictures(page, "avatar")] == [BLUE])
     assert {job.request.model_dump()["prompt"] for job in served.recent("avatar", limit=3)} == {
         "A red knight",
         "A blue knight",
