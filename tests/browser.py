@@ -69,6 +69,15 @@ class Watch:
     strangers: list[str] = field(default_factory=list)
     """Addresses outside this machine that it asked for."""
 
+    def check(self, *expected: str) -> None:
+        """There was nothing since the last look, but for problems with one of these words in them. A page that several
+        tests share is so judged for each of them alone."""
+        problems = [problem for problem in self.problems if not any(words in problem for words in expected)]
+        strangers = self.strangers.copy()
+        self.problems.clear()
+        self.strangers.clear()
+        assert (problems, strangers) == ([], [])
+
 
 def new_profile(
     browser: Browser, *, size: tuple[int, int] = DESKTOP, dark: bool = False, scale: float = 1

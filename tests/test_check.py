@@ -78,6 +78,17 @@ def test_a_failing_test_fails_the_whole(project: Path) -> None:
     assert lines[-1] == "Failed: pytest"
 
 
+@pytest.mark.parametrize(("ci", "expected"), [("", 1), ("true", 0)])
+def test_on_ci_what_fails_once_is_tried_once_more_and_told(project: Path, ci: str, expected: int) -> None:
+    (project / "tests" / "test_one.py").write_text(
+        "from pathlib import Path\n\n\ndef test_one() -> None:\n"
+        '    tries = Path("tries.txt")\n    tries.open("a").write("x")\n    assert tries.read_text() == "xx"\n'
+    )
+    status, lines = run(project, "sys.exit(check.main(['-q']))", CI=ci)
+    assert status == expected, lines
+    assert ("RERUN tests/test_one.py::test_one" in lines) is (ci == "true")
+
+
 def test_root_gets_the_missing_packages_installed(project: Path) -> None:
     status, lines = run(
         project, "os.geteuid = lambda: 0; check.have_system_packages(['python3-venv'])", **with_debian(project)

@@ -18,7 +18,7 @@ from playwright.sync_api import BrowserContext, Page, expect, sync_playwright
 from tests.app.cli.test_transcriber import SENTENCE, SPEECH
 from tests.app.delivery.conftest import emulator, programs
 from tests.app.delivery.emulator import Emulator
-from tests.browser import DESKTOP, PHONE, SLOW_MS, Watch, chromium, microphone_flags, new_profile, watched
+from tests.browser import DESKTOP, PHONE, SLOW_MS, chromium, microphone_flags, new_profile, watched
 from tests.examples.nextjs import SOURCE, Town, build, clean, town
 from tests.serving import create_api, make_studio, serving, settings_in, until
 from tests.small_engines import BlobEngine, EchoSpeech
@@ -27,6 +27,8 @@ __all__ = ["emulator", "programs"]
 
 expect.set_options(timeout=SLOW_MS)
 MARK = "Placeholder: the image service cannot be reached."
+REFUSED = "503 (Service Unavailable)"
+"""A browser logs each such answer by itself."""
 
 
 @pytest.fixture(scope="module")
@@ -71,13 +73,7 @@ def page(profile: BrowserContext) -> Iterator[Page]:
     watch = watched(page)
     yield page
     page.close()
-    assert unprovoked(watch) == []
-    assert watch.strangers == []
-
-
-def unprovoked(watch: Watch) -> list[str]:
-    """A browser logs each answer of 503 by itself."""
-    return [problem for problem in watch.problems if "503 (Service Unavailable)" not in problem]
+    watch.check(REFUSED)
 
 
 def drawn(page: Page, within: str, count: int) -> None:
@@ -137,8 +133,7 @@ def test_placeholders_say_so_while_the_studio_is_away_and_are_replaced_when_it_i
     shown = hero.locator("main img").get_attribute("src")
     until(lambda: "hero.png" in str(hero.reload()) or hero.locator("article > img").count(), 60)
     assert hero.locator("article > img").get_attribute("src") == shown
-    assert unprovoked(watch) == []
-    assert watch.strangers == []
+    watch.check(REFUSED)
 
 
 def test_a_studio_killed_in_the_middle_costs_nothing(place: Town, page: Page) -> None:

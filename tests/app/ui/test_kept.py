@@ -40,7 +40,7 @@ def test_the_form_the_tab_and_the_place_survive_a_reload(browser: Browser, serve
     expect(page.locator("#hero-prompt textarea")).to_have_value("Mountains")
     assert urlsplit(page.url).query == "tab=hero"
     page.context.close()
-    assert watch.problems == []
+    watch.check()
 
 
 def test_a_lost_connection_is_said_and_comes_back_by_itself(browser: Browser, served: Served) -> None:

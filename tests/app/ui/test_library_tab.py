@@ -60,8 +60,7 @@ def opened(browser: Browser, served: Served) -> Iterator[tuple[Page, Watch]]:
 def page(opened: tuple[Page, Watch]) -> Iterator[Page]:
     page, watch = opened
     yield page
-    assert watch.problems == []
-    assert watch.strangers == []
+    watch.check()
 
 
 @pytest.fixture
@@ -281,7 +280,7 @@ def test_nobody_sees_what_another_has_made(library: Locator, browser: Browser, s
             f"window.carrotLibraryChoice = '{job['job_id']}:0'; document.querySelector('#library-use').click()"
         )
         expect(page.locator("#library-status")).to_contain_text("There is no job")
-        assert watch.problems == []
+        watch.check()
     finally:
         profile.close()
 

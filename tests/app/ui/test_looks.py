@@ -44,7 +44,7 @@ def shown(browser: Browser, served: Served) -> Iterator[Page]:
     page.locator(".light.ready").nth(1).wait_for()
     yield page
     page.context.close()
-    assert watch.problems == []
+    watch.check()
 
 
 @dataclass(slots=True)

@@ -103,7 +103,7 @@ def test_a_file_becomes_its_text_on_the_page(address: str, recording: Path, play
         page.locator("#transcribe-go").click()
         until_done(page, "transcribe", before)
         expect(page.locator(".t-text .w")).to_have_text(SAID.split() * 3)
-        assert watch.problems == []
+        watch.check()
 
 
 def test_without_its_packages_the_start_says_what_to_type(

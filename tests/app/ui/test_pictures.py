@@ -249,7 +249,7 @@ def test_a_thumb_can_press_everything_on_a_phone(browser: Browser, served: Serve
     assert min(recent["width"], recent["height"]) >= 44
     assert page.evaluate("document.documentElement.scrollWidth") == PHONE[0]
     page.context.close()
-    assert watch.problems == []
+    watch.check()
 
 
 def test_a_favourite_stays_one_and_a_deleted_picture_is_gone(page: Page, served: Served) -> None:

@@ -56,7 +56,7 @@ def test_a_person_chooses_the_theme_and_it_stays(browser: Browser, served: Serve
     page.emulate_media(color_scheme="dark")
     page.wait_for_function("colour => getComputedStyle(document.body).backgroundColor === colour", arg=DARK)
     profile.close()
-    assert watch.problems == []
+    watch.check()
 
 
 @pytest.fixture
@@ -104,7 +104,7 @@ def test_who_looks_away_is_told_that_a_long_job_is_done(away: BrowserContext, se
     look_away(page, False)
     assert page.title() == "Carrot Studio"
     away.close()
-    assert watch.problems == []
+    watch.check()
 
 
 def test_short_jobs_and_who_did_not_ask_are_told_by_the_title_alone(away: BrowserContext, served: Served) -> None:

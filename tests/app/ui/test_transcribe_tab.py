@@ -47,8 +47,7 @@ def tab(opened: tuple[Page, Watch]) -> Iterator[Page]:
     page, watch = opened
     open_tab(page, "Transcribe")
     yield page
-    assert watch.problems == []
-    assert watch.strangers == []
+    watch.check()
 
 
 def text_of(page: Page) -> Locator:

@@ -17,7 +17,7 @@ from PIL import ImageStat
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests.app.ui.steps import drop, open_tab, pictures, start, unfold, until_done
-from tests.browser import DESKTOP, PHONE, SLOW_MS, TABLET, Watch, new_profile, open_page
+from tests.browser import DESKTOP, PHONE, SLOW_MS, TABLET, new_profile, open_page
 from tests.conftest import ROOT, Launched, launched
 from tests.serving import free_port
 
@@ -64,12 +64,7 @@ def visitor(browser: Browser, place: Place, request: pytest.FixtureRequest) -> I
     page, watch = open_page(profile, place.url)
     yield page
     profile.close()
-    check(watch)
-
-
-def check(watch: Watch) -> None:
-    assert watch.problems == []
-    assert watch.strangers == []
+    watch.check()
 
 
 def press(it: Locator) -> None:
@@ -117,7 +112,7 @@ def test_a_press_a_drop_a_reload_and_a_second_tab(visitor: Page, place: Place) -
     until_done(other, "avatar", within_ms=2 * SLOW_MS)
     expect(other.locator("#avatar-gallery img")).to_have_count(1)
     expect(page.locator("#hero-gallery img")).to_have_count(0)
-    check(watch)
+    watch.check()
 
 
 @pytest.mark.timeout(600)
