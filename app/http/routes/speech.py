@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any, Literal
 
 from fastapi import APIRouter, Request, Response
@@ -67,10 +68,21 @@ class TokenUsage(BaseModel):
 
 class TextDelta(Event):
     """What has been heard since the one before, a segment at a time; all of them together are the text, line breaks
-    between paragraphs included."""
+    between paragraphs included. With `speakers` the text has further line breaks, because who spoke is known last."""
 
     type: Literal["transcript.text.delta"] = "transcript.text.delta"
     delta: str
+
+
+class SpokenSegment(Event):
+    """With `speakers`, after all deltas: a segment of the text, and who spoke it. Times in seconds."""
+
+    type: Literal["transcript.text.segment"] = "transcript.text.segment"
+    id: str
+    start: float
+    end: float
+    text: str
+    speaker: str = Field(description="A for who speaks first, B for the next")
 
 
 class TextDone(Told, Event):
@@ -113,7 +125,7 @@ class VerboseAnswer(TranscriptionAnswer):
     "/audio/transcriptions",
     response_model=VerboseAnswer | TranscriptionAnswer,
     response_model_exclude_none=True,
-    responses=described(TextDelta, TextDone),
+    responses=described(TextDelta, SpokenSegment, TextDone),
     openapi_extra=OPENAPI_BODY,
 )
 async def transcribe(request: Request, service: ServiceDep, asked: AskedDep) -> Any:
@@ -212,13 +224,28 @@ class TranscriptEvents:
             duration=round(result.duration, 3),
             **dict(_told(event.job, result)),
         )
-        return [*self._delta(rest), await run_blocking(sse, done)]
+        return [*self._delta(rest), *await run_blocking(_told_last, result.segments, done)]
 
     def _delta(self, text: str) -> list[bytes]:
         if not text:
             return []
         self._heard += text
         return [sse(TextDelta(delta=text))]
+
+
+def _told_last(segments: Sequence[Segment], done: TextDone) -> list[bytes]:
+    spoken = [
+        SpokenSegment(
+            id=f"seg_{number}",
+            start=round(segment.start, 3),
+            end=round(segment.end, 3),
+            text=segment.text,
+            speaker=segment.speaker,
+        )
+        for number, segment in enumerate(segments)
+        if segment.speaker is not None
+    ]
+    return [sse(event) for event in (*spoken, done)]
 
 
 def _segment(number: int, segment: Segment) -> VerboseSegment:

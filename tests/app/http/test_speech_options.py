@@ -6,7 +6,9 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+import openai
 import pytest
+from openai.types.audio import TranscriptionTextSegmentEvent
 from websockets.sync.client import connect
 
 from tests.app.conftest import Served, serve
@@ -66,6 +68,19 @@ def test_speakers_are_in_the_answer_the_transcript_and_its_files(served: Served)
     assert served.http.get(f"{job}/captions/txt").text == "A: word1\nA: word2 too\nB: Word3 word4."
     plain = transcribed(served, response_format="verbose_json").json()
     assert "speaker" not in plain["segments"][0]
+
+
+def test_a_stream_tells_the_speakers_last(served: Served) -> None:
+    with openai.OpenAI(base_url=f"{served.url}/v1", api_key="x", max_retries=0) as client:
+        stream = client.audio.transcriptions.create(
+            model="echo", file=("a.wav", wav_bytes(data=SOUND)), stream=True, extra_body={"speakers": True}
+        )
+        events = [event.to_dict() for event in stream]
+    told = [event for event in events if event["type"] == "transcript.text.segment"]
+    spoken = [TranscriptionTextSegmentEvent.model_validate(event) for event in told]
+    assert [(one.speaker, one.text) for one in spoken] == [("A", "word1 word2"), ("B", "word3 word4")]
+    assert events[-1]["text"] == "word1 word2\nword3 word4"
+    assert "segment" not in transcribed(served, stream="true").text
 
 
 def test_vosks_clients_send_a_phrase_list(served: Served) -> None:
