@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -52,62 +53,87 @@ class Microphone:
     """Whether it is the one that this machine's owner has chosen."""
 
 
-def microphones() -> list[Microphone]:
-    """Those that there are. Raises PortAudioMissing."""
-    sounddevice = _portaudio()
-    default = sounddevice.default.device[0]
-    return [_microphone(device, default) for device in sounddevice.query_devices() if device["max_input_channels"] > 0]
-
-
-def find_microphone(wanted: int | str | None) -> Microphone:
-    """By number or a part of its name; without either the default one. Raises PortAudioMissing, MicrophoneMissing."""
-    sounddevice = _portaudio()
-    try:
-        return _microphone(sounddevice.query_devices(wanted, "input"), sounddevice.default.device[0])
-    except (sounddevice.PortAudioError, ValueError):
-        there = microphones()
-    if not there:
-        raise MicrophoneMissing(
-            "No microphone was found on this machine. Connect one and start again; launch.py mic --list shows what is "
-            "there. On a rented box there is none: use the Record button of the page, which hears the microphone of "
-            "the browser's machine."
-        )
-    names = "\n".join(listed(microphone) for microphone in there)
-    raise MicrophoneMissing(f"There is no one microphone {wanted!r}. Name one of these by its number:\n{names}")
-
-
 def listed(microphone: Microphone) -> str:
     """A line for people; * marks the default."""
     mark = "*" if microphone.default else " "
     return f"{mark} {microphone.number:>3}  {microphone.name} ({microphone.sample_rate} Hz)"
 
 
-@contextmanager
-def recording(microphone: Microphone, on_sound: Callable[[bytes, bool], None]) -> Iterator[None]:
-    """Pass on what it hears, ten times a second, as int16 mono in the machine's byte order.
+class Microphones:
+    """Those that are plugged in. Thread-safe."""
 
-    `on_sound` gets the sound, and whether some before it was lost because this machine was too slow; it is called in
-    PortAudio's thread and must not wait. Raises MicrophoneLost.
-    """
-    sounddevice = _portaudio()
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._heard = 0
+        """How many are listened to."""
 
-    def on_block(sound: Any, _frames: int, _time: Any, status: Any) -> None:
-        on_sound(bytes(sound), bool(status.input_overflow))
+    def all(self) -> list[Microphone]:
+        """Those that there are. Raises PortAudioMissing."""
+        with self._lock:
+            return self._all(self._looked_again())
 
-    try:
-        with sounddevice.RawInputStream(
-            samplerate=microphone.sample_rate,
-            blocksize=microphone.sample_rate // PIECES_A_SECOND,
-            device=microphone.number,
-            channels=1,
-            dtype="int16",
-            callback=on_block,
-        ):
-            yield
-    except sounddevice.PortAudioError as error:
-        raise MicrophoneLost(
-            f"The microphone could not be opened or was lost ({error.args[0]}). Try another."
-        ) from error
+    def find(self, wanted: int | str | None) -> Microphone:
+        """By number or a part of its name; without either the default one. Raises PortAudioMissing,
+        MicrophoneMissing."""
+        with self._lock:
+            sounddevice = self._looked_again()
+            try:
+                return _microphone(sounddevice.query_devices(wanted, "input"), sounddevice.default.device[0])
+            except (sounddevice.PortAudioError, ValueError):
+                there = self._all(sounddevice)
+        if not there:
+            raise MicrophoneMissing(
+                "No microphone was found on this machine. Connect one and try again; launch.py mic --list shows what "
+                "is there. On a rented box there is none: use the Record button of the page, which hears the "
+                "microphone of the browser's machine."
+            )
+        names = "\n".join(listed(microphone) for microphone in there)
+        raise MicrophoneMissing(f"There is no one microphone {wanted!r}. Name one of these by its number:\n{names}")
+
+    @contextmanager
+    def recording(self, microphone: Microphone, on_sound: Callable[[bytes, bool], None]) -> Iterator[None]:
+        """Pass on what it hears, ten times a second, as int16 mono in the machine's byte order.
+
+        `on_sound` gets the sound, and whether some before it was lost because this machine was too slow; it is called
+        in PortAudio's thread and must not wait. Raises MicrophoneLost.
+        """
+        sounddevice = _portaudio()
+
+        def on_block(sound: Any, _frames: int, _time: Any, status: Any) -> None:
+            on_sound(bytes(sound), bool(status.input_overflow))
+
+        with self._lock:
+            self._heard += 1
+        try:
+            with sounddevice.RawInputStream(
+                samplerate=microphone.sample_rate,
+                blocksize=microphone.sample_rate // PIECES_A_SECOND,
+                device=microphone.number,
+                channels=1,
+                dtype="int16",
+                callback=on_block,
+            ):
+                yield
+        except sounddevice.PortAudioError as error:
+            raise MicrophoneLost(
+                f"The microphone could not be opened or was lost ({error.args[0]}). Try another."
+            ) from error
+        finally:
+            with self._lock:
+                self._heard -= 1
+
+    def _looked_again(self) -> ModuleType:
+        """PortAudio, which looks for devices when it is initialised only, and whose end ends every stream."""
+        sounddevice = _portaudio()
+        if not self._heard:
+            sounddevice._terminate()
+            sounddevice._initialize()
+        return sounddevice
+
+    def _all(self, sounddevice: ModuleType) -> list[Microphone]:
+        default = sounddevice.default.device[0]
+        there = sounddevice.query_devices()
+        return [_microphone(device, default) for device in there if device["max_input_channels"] > 0]
 
 
 def _portaudio() -> ModuleType:

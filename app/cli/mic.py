@@ -13,7 +13,7 @@ from pathlib import Path
 from queue import Empty, Full, Queue
 from threading import Event
 
-from app.microphone import PIECES_A_SECOND, Microphone, find_microphone, listed, microphones, recording
+from app.microphone import PIECES_A_SECOND, Microphones, listed
 from app.settings.fields import Settings
 from app.wiring import build_speech
 from app.work.live import live_transcript
@@ -46,17 +46,19 @@ def main(argv: Sequence[str], settings: Settings) -> int:
         options = _parser().parse_args(argv)
     except SystemExit as stop:  # argparse has said what is wrong, or has shown the help
         return MISUSED if stop.code else DONE
+    there = Microphones()
     try:
         if options.list:
-            found = "\n".join(map(listed, microphones()))
+            found = "\n".join(map(listed, there.all()))
             print(found or "No microphone was found on this machine.")
             return DONE
-        return _listen(find_microphone(options.device), options, settings)
+        return _listen(there, options, settings)
     except StudioError as error:
         return _fail(str(error))
 
 
-def _listen(microphone: Microphone, options: argparse.Namespace, settings: Settings) -> int:
+def _listen(there: Microphones, options: argparse.Namespace, settings: Settings) -> int:
+    microphone = there.find(options.device)
     speech = build_speech(settings)
     pieces: Queue[bytes] = Queue(MAX_BEHIND)
     lost, stop = Event(), Event()
@@ -79,7 +81,11 @@ def _listen(microphone: Microphone, options: argparse.Namespace, settings: Setti
         asked = {"language": options.language, "vocabulary": options.vocabulary}
         request = parse(ListenRequest, {"sample_rate": microphone.sample_rate, **asked})
         print(f"Loading {speech.info.label} ...", file=sys.stderr)
-        with closing(speech), closing(speech.listen(request, Event())) as session, recording(microphone, on_sound):
+        with (
+            closing(speech),
+            closing(speech.listen(request, Event())) as session,
+            there.recording(microphone, on_sound),
+        ):
             print(f"Listening to {microphone.name} at {microphone.sample_rate} Hz. Ctrl-C stops.", file=sys.stderr)
             for heard in _heard(session, pieces, stop, screen):
                 segments += heard.segments

@@ -77,7 +77,9 @@ def create_studio(studio: Studio, accounts: Accounts, add_page: Callable[[FastAP
     add_docs(app)
     if settings.microphone:
         from app.http.routes import microphones
+        from app.microphone import Microphones
 
+        app.state.microphones = Microphones()
         app.include_router(microphones.router)
     if settings.mcp:
         from app.http.mcp import add_mcp

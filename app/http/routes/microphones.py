@@ -9,13 +9,13 @@ import asyncio
 import json
 from contextlib import suppress
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from app.concurrency import run_blocking
 from app.http.errors import ERRORS
-from app.microphone import Microphone, MicrophoneLost, find_microphone, microphones, recording
+from app.microphone import Microphone, MicrophoneLost, Microphones
 from engines.errors import StudioError
 from engines.words import shown
 
@@ -43,9 +43,10 @@ class MicrophoneList(BaseModel):
 
 
 @router.get("")
-async def list_microphones() -> MicrophoneList:
-    """The microphones of the studio's machine."""
-    found = await run_blocking(microphones)
+async def list_microphones(request: Request) -> MicrophoneList:
+    """The microphones of the studio's machine, as they are plugged in now."""
+    there: Microphones = request.app.state.microphones
+    found = await run_blocking(there.all)
     return MicrophoneList.model_validate({"microphones": found}, from_attributes=True)
 
 
@@ -55,9 +56,10 @@ async def listen(socket: WebSocket, number: str) -> None:
     second. `end` from the client stops it, after what was heard until then. What is wrong is told as
     `{"error": {"code": ..., "message": ...}}`, and the connection closed with 1011."""
     await socket.accept()
+    there: Microphones = socket.app.state.microphones
     try:
-        microphone = await run_blocking(find_microphone, int(number) if number.isdecimal() else shown(number))
-        await _pass_on(socket, microphone)
+        microphone = await run_blocking(there.find, int(number) if number.isdecimal() else shown(number))
+        await _pass_on(socket, there, microphone)
     except StudioError as error:
         await socket.send_text(json.dumps({"error": {"code": error.code, "message": str(error)}}))
         await socket.close(FAILED)
@@ -66,7 +68,7 @@ async def listen(socket: WebSocket, number: str) -> None:
     await socket.close(NORMAL)
 
 
-async def _pass_on(socket: WebSocket, microphone: Microphone) -> None:
+async def _pass_on(socket: WebSocket, there: Microphones, microphone: Microphone) -> None:
     loop = asyncio.get_running_loop()
     pieces: asyncio.Queue[bytes] = asyncio.Queue()
 
@@ -74,7 +76,7 @@ async def _pass_on(socket: WebSocket, microphone: Microphone) -> None:
         with suppress(RuntimeError):  # the loop is closed: the studio stops
             loop.call_soon_threadsafe(pieces.put_nowait, sound)
 
-    with recording(microphone, on_sound):
+    with there.recording(microphone, on_sound):
         await socket.send_text(json.dumps({"sample_rate": microphone.sample_rate, "name": microphone.name}))
         ended = asyncio.create_task(socket.receive())
         try:

@@ -233,13 +233,19 @@
   // The choice is there once the page is, where the studio offers its own microphones.
   window.studio.watch(() => {
     const choice = find("microphone");
-    if (choice) offer(choice);
+    if (choice) {
+      offer(choice);
+      // What is plugged into the machine that studio and person share.
+      navigator.mediaDevices?.addEventListener("devicechange", () => offer(choice));
+    }
     return Boolean(choice ?? find("record"));
   });
+  const nameOf = (choice) => choice.selectedIndex > 0 && choice.selectedOptions[0].text;
   const offer = async (choice) => {
     const answer = await fetch("v1/microphones");
     const { microphones } = answer.ok ? await answer.json() : { microphones: [] };
-    for (const { number, name } of microphones) choice.add(new Option(name, number));
+    const options = microphones.map(({ number, name }) => new Option(name, number, false, name === nameOf(choice)));
+    choice.replaceChildren(choice.options[0], ...options); // The first is the browser's own.
     find("source").hidden = !microphones.length;
   };
 

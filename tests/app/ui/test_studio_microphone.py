@@ -63,14 +63,14 @@ def test_a_program_hears_it_too_and_is_told_of_a_wrong_number(studio: Launched, 
             socket.send("end")
             assert all(isinstance(message, bytes) for message in socket)
             assert socket.close_code == 1000
-    for wrong in ("99", "kitchen"):
-        with connect(f"{address}/{wrong}") as socket:
-            error = json.loads(socket.recv(timeout=30))["error"]
-            assert error["code"] == "no_microphone"
-            assert wrong in error["message"]
-            assert "default (44100 Hz)" in error["message"]
-            with pytest.raises(ConnectionClosedError, match="1011"):
-                socket.recv(timeout=30)
+        for wrong in ("99", "kitchen"):
+            with connect(f"{address}/{wrong}") as socket:
+                error = json.loads(socket.recv(timeout=30))["error"]
+                assert error["code"] == "no_microphone"
+                assert wrong in error["message"]
+                assert "default (44100 Hz)" in error["message"]
+                with pytest.raises(ConnectionClosedError, match="1011"):
+                    socket.recv(timeout=30)
 
 
 def test_it_is_not_offered_unless_the_studio_is_told_to(served: Served) -> None:
