@@ -273,6 +273,48 @@ OF_MODELS = (
 )
 """Labels of the built-in models with their parts, and what is to be done for others to be used."""
 
+OF_DOWNLOADS = (
+    mark("{address} could not be fetched: {reason}."),
+    mark("Check the network connection and try again."),
+    mark("{mb} MB are kept; the next try goes on from there."),
+    mark("the connection ended after {have} of {size} bytes"),
+    mark("the server has less than what had arrived"),
+    mark("{address} answered {status}"),
+    mark("{address} answered {status}. Check the address in a browser; it may have moved, or a proxy may block it."),
+    mark(
+        "{address} sends more than the {size} bytes that it should be: it is another file by now. Nothing was kept. "
+        "Update Carrot Studio, or fetch the model by hand."
+    ),
+    mark(
+        "What came from {address} is damaged or not the expected file: its {name} is {found}, not {expected}. It was "
+        "deleted. Try again; if it stays so, the file has changed at its source."
+    ),
+    mark("The disk became full while {file} was written. Free some space and try again; it goes on from there."),
+    mark("{file} could not be written: {why}. Check that you may write to {folder}."),
+    mark("{model} could not be written to {folder}: {why}. Check the folder's rights and its disk."),
+    mark(
+        "{model} needs {needed} MB in {folder}, and {free} MB are free. Free {short} MB, or choose another models "
+        "folder."
+    ),
+    mark(
+        "{model} needs {needed} MB in {folder} while it is unpacked, and {free} MB are free. Free {short} MB, or "
+        "choose another models folder."
+    ),
+    mark("{folder} is there, but was not made by pull. Move it away or delete it, then try again."),
+    mark("What {address} sends is not a complete Vosk model. Nothing was installed."),
+    mark("The publisher does not list {model} any more: look at {address} for what replaces it."),
+    mark(
+        "{address}, which tells the size and the checksum of {model}, could not be read. Check the network connection"
+        " and try again."
+    ),
+    mark(
+        "The model {model} is neither on this machine nor could it be downloaded ({why}). Start once with a "
+        "connection to {address} (and HF_TOKEN, if the model asks for one), or copy the model's folder here and start"
+        " with {flag} PATH."
+    ),
+)
+"""Of models, for whoever gets one on the page."""
+
 SENTENCES = (
     *FIELDS,
     *WANTED,
@@ -286,4 +328,5 @@ SENTENCES = (
     *OF_SPEECH_MODELS,
     *OF_THE_STUDIO,
     *OF_MODELS,
+    *OF_DOWNLOADS,
 )

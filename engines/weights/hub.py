@@ -98,7 +98,7 @@ class Hub:
             raise ModelMissing(
                 f"The model {folder.hub_id!r} is neither on this machine nor could it be downloaded "
                 f"({_first_line(error)}). Start once with a connection to {api.endpoint} (and HF_TOKEN, if the model "
-                "asks for one), or copy the model's folder here and start with {folder.flag} PATH."
+                f"asks for one), or copy the model's folder here and start with {folder.flag} PATH."
             ) from error
         entries = {entry.path: entry for entry in tree if hasattr(entry, "blob_id")}
         chosen = choose(folder.hub_id, tuple(entries), folder.files)
