@@ -7,7 +7,7 @@ from io import BytesIO
 from typing import Any
 
 from PIL import Image
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, TimeoutError, expect
 
 from tests.browser import SLOW_MS
 
@@ -19,10 +19,11 @@ def open_tab(page: Page, name: str) -> None:
 
 
 def generate(page: Page, kind: str, prompt: str, *, count: int = 1) -> None:
-    """Press Generate and wait for the pictures."""
+    """Press Generate and wait for the pictures, and for the buttons, which follow them."""
     before = last_job(page, kind)
     start(page, kind, prompt, count=count)
     until_done(page, kind, before)
+    expect(page.locator(f"#{kind}-go")).to_be_enabled()
 
 
 def last_job(page: Page, tab: str) -> str | None:
@@ -34,7 +35,10 @@ def last_job(page: Page, tab: str) -> str | None:
 def until_done(page: Page, tab: str, before: str | None = None, *, within_ms: float = SLOW_MS) -> None:
     """Wait until the tab shows the result of another job than `before`."""
     newer = f"document.querySelector('#{tab}-status [data-job]')?.dataset.job"
-    page.wait_for_function(f"before => {newer} && {newer} !== before", arg=before, timeout=within_ms)
+    try:
+        page.wait_for_function(f"before => {newer} && {newer} !== before", arg=before, timeout=within_ms)
+    except TimeoutError:
+        raise AssertionError(f"no result; the tab says: {page.locator(f'#{tab}-tab').inner_text()}") from None
 
 
 def unfold(page: Page, kind: str) -> None:

@@ -55,7 +55,8 @@ def test_a_folder_in_half_precision_runs_in_full_on_the_cpu(
 def test_a_single_file_gives_the_folders_picture(checkpoint: Path, generate: Generate) -> None:
     engine = SdxlEngine(checkpoint, "cpu")
     assert engine.info.name == "tiny"
-    assert difference(pixels(engine.generate(request(), None, ignore, Event())), pixels(generate())) == 0
+    # Sums are rounded otherwise where the weights lie at other addresses.
+    assert difference(pixels(engine.generate(request(), None, ignore, Event())), pixels(generate())) <= 1
 
 
 def test_a_single_file_without_its_configuration_offline(checkpoint: Path, tmp_path: Path) -> None:
