@@ -1,9 +1,10 @@
 """Ten people who speak while a recording of three hours is transcribed: `python -m bench.live_beside_file`.
 
-The service (`launch.py transcriber`) with the built-in model. What the speakers wait for is measured twice in one run:
-alone, which is the plain alternative, and beside the file. A speaker sends a tenth of a second of sound every tenth of
-a second, as a microphone does; how far the words are behind the voice is the time until its answer is there. Also told:
-memory of the service with all its processes, and whether every speaker and the file got all their words.
+The service (`launch.py transcriber`) with the built-in model, or another. What the speakers wait for is measured twice
+in one run: alone, which is the plain alternative, and beside the file. A speaker sends a tenth of a second of sound
+every tenth of a second, as a microphone does; how far the words are behind the voice is the time until its answer is
+there. Also told: memory of the service with all its processes, and how many speakers got as many words as the first one
+did alone. (Which words, differs for a model that synthetic speech confuses: a wait changes what it hears at once.)
 """
 
 from __future__ import annotations
@@ -30,7 +31,9 @@ import httpx
 from websockets.asyncio.client import connect
 
 from bench.report import report
-from bench.speech import ROOT, memory_mb, processes_of, speak
+from bench.speech import ROOT, SAY, memory_mb, processes_of, speak
+
+BUILT_IN = ROOT / "models" / "vosk-demo-en"
 
 BLOCK_SECONDS = 0.1
 BLOCK = int(16_000 * 2 * BLOCK_SECONDS)
@@ -80,7 +83,7 @@ async def speakers(url: str, sound: bytes, count: int) -> list[Speaker]:
 
 
 @asynccontextmanager
-async def service(max_minutes: float) -> AsyncIterator[tuple[str, int]]:
+async def service(model: Path, max_minutes: float) -> AsyncIterator[tuple[str, int]]:
     """The address and process id of `launch.py transcriber`."""
     with socket.socket() as probe, tempfile.TemporaryDirectory() as folder:
         probe.bind(("127.0.0.1", 0))
@@ -88,6 +91,7 @@ async def service(max_minutes: float) -> AsyncIterator[tuple[str, int]]:
         probe.close()
         settings = {
             "STUDIO_DATA_DIR": folder,
+            "STUDIO_VOSK_MODEL": str(model),
             "STUDIO_MAX_AUDIO_MINUTES": str(math.ceil(max_minutes)),
             "STUDIO_MAX_UPLOAD_MB": "2000",
             "STUDIO_LIVE_SESSIONS": "16",
@@ -123,15 +127,14 @@ async def watch_memory(pid: int, most: list[float]) -> None:
         await asyncio.sleep(1)
 
 
-async def measure(hours: float, seconds: float, count: int) -> dict[str, Any]:
+async def measure(model: Path, language: str, hours: float, seconds: float, count: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         short, long = Path(folder) / "short.wav", Path(folder) / "long.wav"
-        speak(short, "en", seconds)
-        length = speak(long, "en", hours * 3600)
+        speak(short, language, seconds)
+        length = speak(long, language, hours * 3600)
         with wave.open(str(short)) as file:
             sound = file.readframes(file.getnframes())
-        async with service(hours * 60 + 5) as (url, pid), httpx.AsyncClient(base_url=url, timeout=7200) as http:
-            expected = (await transcribed(http, short)).split()
+        async with service(model, hours * 60 + 5) as (url, pid), httpx.AsyncClient(base_url=url, timeout=7200) as http:
             alone = await speakers(url, sound, count)
             before = sum(map(memory_mb, processes_of(pid)))
             memory: list[float] = []
@@ -155,7 +158,7 @@ async def measure(hours: float, seconds: float, count: int) -> dict[str, Any]:
         **{f"beside_{name}": value for name, value in waits(beside).items()},
         "times_as_long_as_alone": round(waits(beside)["median_ms"] / waits(alone)["median_ms"], 2),
         "blocks_without_answer": sum(math.ceil(len(sound) / BLOCK) - len(one.waits) for one in [*alone, *beside]),
-        "speakers_who_got_every_word": sum(one.words == expected for one in beside),
+        "speakers_who_got_as_many_words": sum(len(one.words) == len(alone[0].words) for one in beside),
         "memory_mb_before": round(before),
         "memory_mb_at_most": round(max(memory)),
     }
@@ -173,11 +176,15 @@ def waits(some: list[Speaker]) -> dict[str, float]:
 def main() -> None:
     """Measure, print one JSON line, and keep it."""
     parser = argparse.ArgumentParser(prog="python -m bench.live_beside_file", description=__doc__)
+    parser.add_argument("--model", type=Path, default=BUILT_IN)
+    parser.add_argument("--language", choices=SAY, default="en")
     parser.add_argument("--hours", type=float, default=3.0)
     parser.add_argument("--seconds", type=float, default=30.0, help="how long each speaker speaks")
     parser.add_argument("--speakers", type=int, default=10)
     options = parser.parse_args()
-    report("live_beside_file", asyncio.run(measure(options.hours, options.seconds, options.speakers)))
+    name = "live_beside_file" if options.model == BUILT_IN else f"live_beside_file-{options.language}"
+    figures = measure(options.model, options.language, options.hours, options.seconds, options.speakers)
+    report(name, asyncio.run(figures))
 
 
 if __name__ == "__main__":
