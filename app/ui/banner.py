@@ -83,7 +83,7 @@ def _models_drawer(studio: Studio) -> None:
                 elem_id="models-languages",
             )
             get = gr.Button(say("Get them"), elem_id="models-get")
-        with gr.Row(elem_classes="off-page"):
+        with gr.Row(elem_classes="unseen"):
             do = gr.Button("Do", elem_id="models-do", visible="hidden")
             what = gr.Textbox(show_label=False, visible="hidden")
 

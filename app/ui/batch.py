@@ -26,7 +26,7 @@ class Batch:
 def batch_list(kind: Kind) -> Batch:
     """Lay it out, inside the tab's right column."""
     sent = gr.HTML("", elem_id=f"{kind}-batch", container=False)
-    with gr.Row(elem_classes="kept"):
+    with gr.Row(elem_classes="unseen"):
         return Batch(sent, gr.Button("Show", elem_id=f"{kind}-open-sent"), gr.Textbox(show_label=False))
 
 

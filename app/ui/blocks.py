@@ -41,7 +41,7 @@ def build_blocks(studio: Studio, files: FileCache) -> StudioBlocks:
         switches()
         banner(studio)
         gr.HTML(built(connection_html), elem_id="connection")
-        with gr.Row(elem_classes="kept"):
+        with gr.Row(elem_classes="unseen"):
             jobs = {name: kept_jobs(name) for name in ("avatar", "hero", "transcribe")}
             _kept_for_the_account()
         with gr.Tabs(elem_id="tabs") as tabs:

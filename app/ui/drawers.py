@@ -27,6 +27,6 @@ def drawer(name: str, title: str) -> Iterator[gr.Button]:
             ),
             apply_default_css=False,
         )
-        with gr.Row(elem_classes="off-page"):
+        with gr.Row(elem_classes="unseen"):
             refresh = gr.Button("Refresh", elem_id=f"{name}-refresh", visible="hidden")
         yield refresh

@@ -79,7 +79,7 @@ def image_results(kind: Kind) -> ImageResults:
         elem_classes="result-gallery",
     )
     bar = gr.HTML("", elem_id=f"{kind}-bar", elem_classes="result-bar", apply_default_css=False)
-    with gr.Row(elem_classes="pressed-by-script"):
+    with gr.Row(elem_classes="unseen"):
         again, more, as_photo, favourite, delete = (
             gr.Button(what, elem_id=f"{kind}-{what}-event")
             for what in ("again", "more", "as-photo", "favourite", "delete")

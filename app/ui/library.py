@@ -100,7 +100,7 @@ def library_tab(studio: Studio, tabs: gr.Tabs, images: dict[str, ImageTab], tran
     with gr.Tab(say("Library"), id="library", elem_id="library-tab"):
         status = gr.HTML("", elem_id="library-status", container=False)
         gr.HTML(built(lambda: library_html(studio)), elem_id="library", apply_default_css=False)
-        with gr.Row(elem_classes="off-page"):
+        with gr.Row(elem_classes="unseen"):
             use = gr.Button("Use", elem_id="library-use")
             chosen = gr.Textbox(show_label=False)
 

@@ -50,7 +50,7 @@ class LivePanel:
 def live_panel(studio: Studio) -> LivePanel:
     """Lay the panel out, inside the current tab."""
     gr.HTML(built(lambda: panel_html(offered=studio.settings.microphone)))
-    with gr.Row(elem_classes="off-page"):
+    with gr.Row(elem_classes="unseen"):
         return LivePanel(gr.Button("Show", elem_id="live-ended"), gr.Textbox(show_label=False))
 
 

@@ -169,7 +169,7 @@ def _sources(studio: Studio) -> tuple[gr.File, LivePanel, gr.Tab, gr.Tab]:
 
 def _wire_dropped(upload: gr.File) -> None:
     """For static/drop.js, which puts what is dropped on the page into the box: empty it, and hear what has arrived."""
-    with gr.Row(elem_classes="pressed-by-script"):
+    with gr.Row(elem_classes="unseen"):
         clear = gr.Button("Clear", elem_id="transcribe-clear")
     clear.click(None, None, upload, js="() => null", **QUIET)
     upload.upload(None, None, None, js="() => window.recordings.uploaded()", **QUIET)

@@ -99,7 +99,7 @@ def controls(tab: str, go: str, jobs: gr.Textbox) -> Controls:
     """Lay the buttons out, in the current row; `go` is the main one's label."""
     start = gr.Button(go, variant="primary", scale=3, min_width=120, elem_id=f"{tab}-go")
     cancel = gr.Button(say("Cancel"), interactive=False, scale=1, min_width=84, elem_id=f"{tab}-cancel")
-    again = gr.Button(say(AGAIN), elem_id=f"{tab}-again-sent", elem_classes="kept")
+    again = gr.Button(say(AGAIN), elem_id=f"{tab}-again-sent", elem_classes="unseen")
     return Controls(tab, start, cancel, again, jobs)
 
 

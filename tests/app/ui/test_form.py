@@ -6,8 +6,8 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.app.conftest import Served
-from tests.app.ui.steps import corner, last_job, pictures, start, unfold, until_done
-from tests.browser import DESKTOP, PHONE, new_profile, watched
+from tests.app.ui.steps import corner, generate, last_job, open_tab, pictures, start, unfold, until_done
+from tests.browser import DESKTOP, PHONE, TABLET, new_profile, open_page, watched
 from tests.serving import until
 
 BLUE, RED = (0, 0, 255), (255, 0, 0)
@@ -19,7 +19,7 @@ SHIFTS = """
 """
 
 
-@pytest.mark.parametrize("size", [PHONE, (820, 1180), DESKTOP])
+@pytest.mark.parametrize("size", [PHONE, TABLET, DESKTOP])
 def test_generate_and_cancel_are_always_in_view_and_nothing_jumps(
     browser: Browser, served: Served, size: tuple[int, int]
 ) -> None:
@@ -45,6 +45,27 @@ def test_generate_and_cancel_are_always_in_view_and_nothing_jumps(
         boxes = page.locator("#avatar-tab :is(input, textarea)")
         assert min(boxes.evaluate_all("all => all.map(box => parseFloat(getComputedStyle(box).fontSize))")) >= 16
     profile.close()
+    watch.check()
+
+
+SMALL = """
+    [...document.querySelectorAll("a[href], button, select, summary, textarea, label:has(> input)")]
+        .filter((it) => it.checkVisibility() && !it.closest(".unseen, .visually-hidden, dialog:not([open]), .drawer"))
+        .map((it) => [it.id || it.className, it.textContent || it.ariaLabel, it.getBoundingClientRect()])
+        .filter(([, , { width, height }]) => Math.min(width, height) > 2 && Math.min(width, height) < 43.5)
+        .map(([name, text, { width, height }]) => `${name} (${text?.trim()}): ${width} x ${height}`)
+"""
+
+
+@pytest.mark.parametrize("size", [PHONE, TABLET])
+def test_whatever_is_pressed_has_room_for_a_finger(browser: Browser, served: Served, size: tuple[int, int]) -> None:
+    page, watch = open_page(new_profile(browser, size=size), served.url)
+    generate(page, "avatar", "A blue knight")
+    for tab in ("Avatar", "Hero", "Transcribe", "Library"):
+        open_tab(page, tab)
+        page.locator("[role=tabpanel]:visible :is(button, input):visible").first.wait_for()
+        assert page.evaluate(SMALL) == []
+    page.context.close()
     watch.check()
 
 
