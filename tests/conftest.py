@@ -26,7 +26,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update", action="store_true", help="keep the pictures of the page as they are now")
 
 
-LONG_FIRST = ("examples", "training", "app/ui", "docs", "deploy", "app/delivery", "app/jobs", "app/http", "app")
+LONG_FIRST = ("examples", "training", "app/ui", ".", "docs", "deploy", "app/delivery", "app/jobs", "app/http", "app")
 """Folders whose files take long, the longest first: a long one that began last would keep one core busy and the others
 idle."""
 

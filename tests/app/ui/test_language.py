@@ -237,7 +237,7 @@ def test_the_switch_keeps_the_form_and_is_remembered(browser: Browser, served: S
 
 
 WIDE = """() => [...document.querySelectorAll("button, a, [role=tab], .light, .tool, h2, label")]
-  .filter((one) => one.checkVisibility() && !one.closest(".preset-cards, .off-page, .unseen, .visually-hidden, .drawer"))
+  .filter((one) => one.checkVisibility() && !one.closest(".preset-cards, .unseen, .visually-hidden, .drawer"))
   .filter((one) => {
     const { left, right } = one.getBoundingClientRect();
     const cut = one.scrollWidth > one.clientWidth + 1 && one.clientWidth > 1 && !one.matches("a, .label");
