@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from decimal import Decimal
 from functools import cache, cached_property
 from gettext import GNUTranslations, NullTranslations
 from io import BytesIO
@@ -24,6 +25,9 @@ MAX_CHARS = 1000
 """Of a sentence that is looked for among those with places: the time grows with powers of it, and some of its words are
 a caller's."""
 
+NUMBER = re.compile(r"\d{1,3}(,\d{3})+(\.\d+)?|\d+\.\d+")
+"""A value whose commas and points other languages set otherwise."""
+
 END = re.compile(r"(?<=[.!?]) (?=\S)")
 """Between two sentences."""
 
@@ -34,8 +38,9 @@ NESTED = frozenset({"field", "wanted", "reason", "label"})
 class Catalog:
     """The texts of one language."""
 
-    def __init__(self, translations: NullTranslations, sentences: tuple[str, ...] = ()) -> None:
+    def __init__(self, code: str, translations: NullTranslations, sentences: tuple[str, ...] = ()) -> None:
         """`sentences`: the English texts that have places, of which finished ones may be made."""
+        self._code = code
         self._translations = translations
         self._sentences = sentences
 
@@ -61,10 +66,18 @@ class Catalog:
         for pattern, english in self._patterns:
             if match := pattern.fullmatch(sentence):
                 values = {
-                    place: self.finished(value) if place in NESTED else value
+                    place: self.finished(value) if place in NESTED else self._number(value)
                     for place, value in match.groupdict().items()
                 }
                 yield self.text(english).format(**values)
+
+    def _number(self, value: str) -> str:
+        """A number as the language writes it; any other value as it is."""
+        if not NUMBER.fullmatch(value):
+            return value
+        from babel.numbers import format_decimal
+
+        return format_decimal(Decimal(value.replace(",", "")), locale=self._code, decimal_quantization=False)
 
     @cached_property
     def _patterns(self) -> list[tuple[re.Pattern[str], str]]:
@@ -93,7 +106,7 @@ def _pattern(english: str) -> re.Pattern[str]:
 def catalog(code: str) -> Catalog:
     """That of a language, read once."""
     if code == ENGLISH:
-        return Catalog(NullTranslations())
+        return Catalog(code, NullTranslations())
     from babel.messages.mofile import write_mo
     from babel.messages.pofile import read_po
 
@@ -102,4 +115,4 @@ def catalog(code: str) -> Catalog:
     compiled = BytesIO()
     write_mo(compiled, messages)
     compiled.seek(0)
-    return Catalog(GNUTranslations(compiled), tuple(text for text in SENTENCES if PLACE.search(text)))
+    return Catalog(code, GNUTranslations(compiled), tuple(text for text in SENTENCES if PLACE.search(text)))

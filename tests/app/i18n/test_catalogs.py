@@ -101,6 +101,10 @@ def test_texts_are_said_in_the_language_at_hand() -> None:
             "Demo-Sprachmodell: etwa 140 englische Wörter, nur mit künstlicher Sprache trainiert. "
             "Für echte Sprache ein vollständiges Vosk-Modell verwenden.",
         ),
+        (
+            "Only 0.25 s of the file's sound can be decoded: send the whole recording.",
+            "Nur 0,25 s des Tons sind lesbar: Bitte die ganze Aufnahme senden.",
+        ),
         ("Nobody translates this {sentence}.", "Nobody translates this {sentence}."),
     ],
 )  # fmt: skip
@@ -198,7 +202,7 @@ def test_a_size_that_the_model_cannot_do_is_said_in_the_language() -> None:
             ImageRequest(prompt="x", seed=0, width=2048, height=2048), replace(BlobEngine().info, max_pixels=1000)
         )
     with speaking("es"):
-        assert finished(str(refused.value)).startswith("2048 × 2048 son 4,194,304 píxeles: blob en cpu")
+        assert finished(str(refused.value)).startswith("2048 × 2048 son 4.194.304 píxeles: blob en cpu")
 
 
 def test_english_needs_no_catalog() -> None:
