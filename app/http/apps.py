@@ -192,7 +192,7 @@ def _delete_what_is_old(service: Service, chores: Sequence[Callable[[], None]]) 
     """Old jobs, and what Gradio was lent to show. What fails now may work an hour later, when the disk has room."""
     try:
         if service.retention_seconds:
-            service.queue.prune(service.retention_seconds)
+            service.queue.library.prune(service.retention_seconds)
         for chore in chores:
             chore()
     except StorageFailed as problem:

@@ -116,7 +116,7 @@ class ImageEvents:
             self._sent += 1
             return [await run_blocking(self._preview, event.job, told, self._sent - 1)]
         if event.job.final:
-            pngs = [await self._queue.content(file) for file in event.job.files]
+            pngs = [await self._queue.library.content(file) for file in event.job.files]
             return await run_blocking(self._pictures, event.job, pngs)
         return []
 

@@ -162,7 +162,9 @@ class Tools:
         content: list[ContentBlock] = [TextContent(type="text", text=_summary(job, told))]
         if isinstance(job.result, PicturesResult):
             for file in job.files:
-                small = await run_blocking(made, await self._studio.queue.content(file), Wish("webp", SHOWN_PIXELS))
+                small = await run_blocking(
+                    made, await self._studio.queue.library.content(file), Wish("webp", SHOWN_PIXELS)
+                )
                 content.append(
                     ImageContent(type="image", data=base64.b64encode(small).decode(), mime_type="image/webp")
                 )

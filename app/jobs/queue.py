@@ -1,4 +1,5 @@
-"""The queue: what callers, workers and the server ask of jobs. How states change is `app.jobs.states`."""
+"""The queue: what callers, workers and the server ask of jobs that wait and run. How states change is
+`app.jobs.states`; jobs as they are looked for later are `app.jobs.library`."""
 
 from __future__ import annotations
 
@@ -6,36 +7,29 @@ import hashlib
 import logging
 import threading
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from pydantic import BaseModel
 
 from app.concurrency import run_blocking
 from app.jobs.files import Files
+from app.jobs.library import Library
 from app.jobs.live import JobEvent, LiveJobs
 from app.jobs.model import (
     FETCH,
     AnyKind,
     DeadlineExceeded,
     Draining,
-    Edit,
-    EditConflict,
-    FileNotFound,
     Job,
     JobError,
-    JobFile,
     JobNotFound,
     JobState,
-    JobUnfinished,
-    NothingMade,
     Opener,
     Priority,
     Received,
     StorageFailed,
-    Undelivered,
     Webhook,
     new_job_id,
 )
@@ -43,16 +37,13 @@ from app.jobs.quota import Limits, Quota, Standing
 from app.jobs.states import Claim, Outcome, States
 from app.jobs.store.database import Database
 from app.jobs.store.jobs import JobRows
-from app.jobs.store.library import Choices, Found, LibraryRows, Search
+from app.jobs.store.library import LibraryRows
 from app.jobs.store.outbox import Deliverer, Outbox
 from engines.errors import Cancelled, InvalidRequest
 from engines.events import Event as EngineEvent
 from engines.results import Unused
 
 log = logging.getLogger(__name__)
-
-FORGET_AT_ONCE = 100
-"""Old jobs deleted in one transaction: others wait for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +91,7 @@ class Queue:
         """
         self._kinds = {kind.name: kind for kind in kinds}
         self._rows = JobRows(self._kinds)
-        self._library = LibraryRows(self._kinds)
+        entries = LibraryRows(self._kinds)
         self._database = database
         self._files = files
         self._capacity = capacity
@@ -113,19 +104,16 @@ class Queue:
             on_change(job)
 
         self._live = LiveJobs(changed, now)
-        self._states = States(database, self._rows, self._library, files, self._live, self.outbox, now)
+        self._states = States(database, self._rows, entries, files, self._live, self.outbox, now)
+        self.library = Library(database, files, self._rows, entries, self._live, now)
         self._work_came = threading.Condition()
         self._spare_times: dict[threading.Event, str] = {}
         self._draining = False
         self._stopping = False
-        self._deleted = True
-        """Something was, and its words are still in the index: perhaps of an earlier process, too."""
-        self._merging = False
-        self._on_deleted: list[Callable[[str], None]] = []
         for old, new in (renamed or {}).items():
             with database.write() as db:
                 self._rows.rename_account(db, old, new)
-                self._library.rename_account(db, old)
+                entries.rename_account(db, old)
         self._quota = Quota(limits or Limits(), now)
         if limits is not None and (limits.per_day or limits.user_per_day):
             # The whole table is read for it, once.
@@ -205,7 +193,7 @@ class Queue:
 
     async def get(self, job_id: str, account: str) -> Job:
         """The job as it is now. Raises JobNotFound, also when it is somebody else's."""
-        job = await self._find(job_id)
+        job = await self.library.find(job_id)
         if job is None or job.account != account:
             raise JobNotFound(job_id)
         return job
@@ -257,128 +245,6 @@ class Queue:
             for event in await run_blocking(self._history, job):
                 if event.id > after:
                     yield event
-
-    async def recent(self, account: str, kind: str, limit: int = 20, *, also: Sequence[str] = ()) -> list[Job]:
-        """The account's newest succeeded jobs of a kind, and of those that are listed with it, newest first."""
-
-        def read() -> list[Job]:
-            with self._database.read() as db:
-                return self._rows.recent(db, account, (kind, *also), limit)
-
-        return await run_blocking(read)
-
-    async def file(self, file_id: str, account: str | None) -> tuple[JobFile, Path]:
-        """A result's file and where it lies. Raises FileNotFound, also when it is somebody else's than the account's.
-
-        `account` None: for somebody who was given this one file, whosever it is.
-        """
-        job = await self._find(file_id.rpartition("-")[0])
-        if job is not None and account in (None, job.account):
-            for file in job.files:
-                if file.id == file_id:
-                    return file, self._files.path(file.sha256)
-        raise FileNotFound(file_id)
-
-    async def content(self, file: JobFile) -> bytes:
-        """A result file's bytes. Raises FileNotFound."""
-        try:
-            return await run_blocking(self._files.read, file.sha256)
-        except OSError as error:
-            raise FileNotFound(file.id) from error
-
-    async def edit(self, job: Job) -> Edit:
-        """What was made of the job's result last."""
-
-        def read() -> Edit:
-            with self._database.read() as db:
-                return self._rows.edit(db, job.id)
-
-        return await run_blocking(read)
-
-    def save_edit(self, job: Job, content: str | None, revision: int | None) -> Edit:
-        """Keep what somebody made of the job's result, in place of what was made before; None takes that back.
-
-        `revision`: which one they began with, None for any. Raises EditConflict, StorageFailed, and JobNotFound for a
-        job that was deleted meanwhile.
-        """
-        with self._database.exclusive(), self._database.write() as db:
-            latest = self._rows.edit(db, job.id)
-            if revision not in (None, latest.revision):
-                raise EditConflict(revision or 0, latest.revision)
-            if self._rows.state(db, job.id) is None:
-                raise JobNotFound(job.id)
-            edit = self._rows.put_edit(db, job.id, content, self._now())
-            self._library.put(db, job, edit)
-            return edit
-
-    # -- what was made
-
-    async def search(self, account: str, search: Search) -> Found:
-        """One page of what the account has made. Raises InvalidRequest for a `before` that is not the account's."""
-
-        def read() -> Found:
-            with self._database.read() as db:
-                before = None
-                if search.before is not None:
-                    before = self._rows.number_of(db, search.before, account)
-                    if before is None:
-                        raise InvalidRequest(
-                            "before",
-                            f"before is {search.before[:64]!r}, which is no job of yours; it may have been deleted. "
-                            "Name one that is there, or begin again without it.",
-                        )
-                return self._library.search(db, account, search, before)
-
-        return await run_blocking(read)
-
-    async def choices(self, account: str) -> Choices:
-        """What the account's list can be narrowed to."""
-
-        def read() -> Choices:
-            with self._database.read() as db:
-                return self._library.choices(db, account)
-
-        return await run_blocking(read)
-
-    async def is_favourite(self, job: Job) -> bool:
-        """Whether somebody marked it."""
-
-        def read() -> bool:
-            with self._database.read() as db:
-                return self._library.is_marked(db, job.number)
-
-        return await run_blocking(read)
-
-    def mark(self, job: Job, *, favourite: bool) -> None:
-        """Raises NothingMade, StorageFailed."""
-        with self._database.write() as db:
-            if not self._library.mark(db, job.id, favourite=favourite):
-                raise NothingMade(job.id, job.state.value)
-
-    def delete(self, job_id: str, account: str) -> None:
-        """Delete a job that has ended, with its files, its history and its words; what was delivered of it stays there.
-
-        Raises JobNotFound, also when it is somebody else's, JobUnfinished, Undelivered, StorageFailed.
-        """
-        with self._database.exclusive():
-            with self._database.write() as db:
-                state = self._rows.state(db, job_id)
-                if state is None or self._rows.number_of(db, job_id, account) is None:
-                    raise JobNotFound(job_id)
-                if not state[0].final:
-                    raise JobUnfinished(job_id, state[0].value)
-                if self._rows.is_undelivered(db, job_id):
-                    raise Undelivered(job_id)
-                gone = self._rows.delete(db, job_id)
-            self._files.delete(gone)
-            self._live.forget([job_id])
-            self._deleted = True
-        for told in self._on_deleted:
-            told(job_id)
-
-    def on_deleted(self, told: Callable[[str], None]) -> None:
-        """Call `told` with the id of each job that is deleted from now on: for who keeps copies of its files."""
-        self._on_deleted.append(told)
 
     # -- what workers do
 
@@ -503,45 +369,9 @@ class Queue:
                 if (cancel := self._live.cancel_event(job.id)) is not None:
                     cancel.set()
                 self._states.end(job, job.state, Outcome(error=JobError.of(DeadlineExceeded())))
-        self._merge_words()
-
-    def _merge_words(self) -> None:
-        """After something was deleted, a part of the index at a time."""
-        begin, self._deleted = self._deleted, False
-        if not (begin or self._merging):
-            return
-        try:
-            with self._database.write(durable=False) as db:
-                self._merging = self._library.merge(db, begin=begin)
-        except StorageFailed as problem:
-            self._deleted = True
-            log.error("the words of deleted jobs could not be taken out of the index yet: %s", problem)
-
-    def prune(self, older_than_seconds: float) -> int:
-        """Delete final jobs and their files that ended longer ago than this; how many. Raises StorageFailed."""
-        deleted = 0
-        while True:
-            with self._database.exclusive():
-                with self._database.write() as db:
-                    ids, gone = self._rows.forget(db, self._now() - older_than_seconds, FORGET_AT_ONCE)
-                self._files.delete(gone)
-                self._live.forget(ids)
-            for job_id in ids:
-                for told in self._on_deleted:
-                    told(job_id)
-            deleted += len(ids)
-            self._deleted = self._deleted or bool(ids)
-            if len(ids) < FORGET_AT_ONCE:
-                return deleted
+        self.library.merge_words()
 
     # -- reading
-
-    async def _find(self, job_id: str) -> Job | None:
-        return self._live.get(job_id) or await run_blocking(self._read, job_id)
-
-    def _read(self, job_id: str) -> Job | None:
-        with self._database.read() as db:
-            return self._rows.get(db, job_id)
 
     def _history(self, job: Job) -> list[JobEvent]:
         """The changes of state of a job that only the disk knows, since it was queued last."""

@@ -65,7 +65,7 @@ def words(job: Job) -> list[Details]:
 async def data_uris(studio: Studio, job: Job) -> list[str]:
     """The pictures themselves, for a client that cannot fetch files."""
     pictures = [file for file in job.files if file.media_type.startswith("image/")]
-    contents = [await studio.queue.content(file) for file in pictures]
+    contents = [await studio.queue.library.content(file) for file in pictures]
     return [
         f"data:{file.media_type};base64,{base64.b64encode(data).decode()}"
         for file, data in zip(pictures, contents, strict=True)

@@ -147,7 +147,7 @@ async def picked_image(view: ImageResults, studio: Studio, job: Job, number: int
     title = say("Recipe of picture {n}", n=number + 1) if many else say("Recipe")
     everything = await run_blocking(zipped, studio, job) if many else None
     lacks = await run_blocking(studio.cut_outs.missing) if view.kind == "avatar" else ""
-    favourite = await studio.queue.is_favourite(job)
+    favourite = await studio.queue.library.is_favourite(job)
     return {
         view.bar: picture_bar(view.kind, job, number, everything, favourite=favourite, no_background=lacks),
         view.recipe_box: gr.Accordion(label=title, visible=True),
@@ -195,7 +195,7 @@ def _size_words(picture: Picture) -> str:
 
 async def recent_jobs(view: ImageResults, studio: Studio, account: str, kind: Kind) -> Updates:
     """The account's newest jobs of this tab."""
-    jobs = await studio.queue.recent(account, kind, RECENT)
+    jobs = await studio.queue.library.recent(account, kind, RECENT)
     tiles = [(await run_blocking(thumbnail, studio, job), _tile_caption(job)) for job in jobs]
     return {
         view.recent_box: gr.Column(visible=bool(tiles)),

@@ -65,5 +65,5 @@ def add_page(app: FastAPI, studio: Studio) -> Page:
         manifest=lambda: manifest(assets),
     )
     mount.app = GradioGate(page, blocks, cache, max_upload_bytes=studio.max_upload_bytes)
-    studio.queue.on_deleted(cache.forget)
+    studio.queue.library.on_deleted(cache.forget)
     return Page(clean_up=lambda: cache.prune(DAY))

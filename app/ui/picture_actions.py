@@ -102,13 +102,13 @@ def _wire_keeping(tab: ImageTab, studio: Studio) -> None:
 
     async def mark(values: Values, request: gr.Request) -> Updates:
         job, _ = await _picked(view, studio, values, request)
-        marked = await studio.queue.is_favourite(job)
-        await run_blocking(partial(studio.queue.mark, job, favourite=not marked))
+        marked = await studio.queue.library.is_favourite(job)
+        await run_blocking(partial(studio.queue.library.mark, job, favourite=not marked))
         return await picked_image(view, studio, job, values[view.picked])
 
     async def delete(values: Values, request: gr.Request) -> Updates:
         account = account_for(request, tab.form.kind)
-        await run_blocking(studio.queue.delete, values[view.shown], account)
+        await run_blocking(studio.queue.library.delete, values[view.shown], account)
         return {**nothing_shown(view, say("Deleted.")), **await recent_jobs(view, studio, account, tab.form.kind)}
 
     view.favourite.click(mark, {view.shown, view.picked}, view.components, **QUIET)

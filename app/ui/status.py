@@ -45,7 +45,7 @@ def status_drawer(studio: Studio) -> None:
 
     async def look(request: gr.Request) -> str:
         account = account_of(request)
-        newest = [job for kind in KINDS for job in await studio.queue.recent(account, kind, 1)]
+        newest = [job for kind in KINDS for job in await studio.queue.library.recent(account, kind, 1)]
         last = max(newest, key=lambda job: job.created_at, default=None)
         return await run_blocking(status_html, studio, last)
 

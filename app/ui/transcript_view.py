@@ -140,7 +140,7 @@ def engine_words(engine: str, where: str, *, demo: bool) -> str:
 
 async def recent_transcripts(view: TranscriptView, studio: Studio, account: str) -> Updates:
     """The account's newest transcripts."""
-    jobs = await studio.queue.recent(account, "transcription", RECENT, also=("live",))
+    jobs = await studio.queue.library.recent(account, "transcription", RECENT, also=("live",))
     rows = "".join(_result_row(job, "when", _when(job)) for job in jobs)
     return {view.recent_box: gr.Column(visible=bool(jobs)), view.recent: f'<ul class="files recent">{rows}</ul>'}
 

@@ -39,7 +39,7 @@ class Served:
         return _run(self.studio.queue.get(job_id, account))
 
     def recent(self, kind: str, account: str = "local", limit: int = 1000) -> list[Job]:
-        return _run(self.studio.queue.recent(account, kind, limit))
+        return _run(self.studio.queue.library.recent(account, kind, limit))
 
     def running(self) -> list[str]:
         """Ids of the jobs in work."""

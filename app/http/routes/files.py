@@ -65,14 +65,14 @@ async def read_file(
     A picture tells how it was made, in each format (a PNG in its text `recipe`, the others in Exif's UserComment),
     unless it is scaled down or `recipe` is false. Needs a token of the account that has the file, or a link as
     `response_format` url gives it."""
-    file, path = await service.queue.file(file_id, request.state.account)
+    file, path = await service.queue.library.file(file_id, request.state.account)
     if wish == Wish() or (wish.as_stored and file.media_type == "image/png"):
         headers = _headers(file, "", file.name, disposition)
         if if_none_match == headers["ETag"]:
             return Response(status_code=304, headers=headers)
         if file.media_type.startswith("image/"):
             # Whole, since what is deleted while a page loads its pictures is missed before the answer has begun.
-            return Response(await service.queue.content(file), media_type=file.media_type, headers=headers)
+            return Response(await service.queue.library.content(file), media_type=file.media_type, headers=headers)
         return FileResponse(path, media_type=file.media_type, headers=headers)
     if request.state.account is None:
         # Whoever has a link is shown a picture, and need not know how it was made.
@@ -95,7 +95,7 @@ async def read_headline(
     that WCAG's AA wants, by as much of a scrim as the picture needs.
 
     422 for a text that does not fit, or has letters other than Latin, Greek and Cyrillic."""
-    file, _ = await service.queue.file(file_id, request.state.account)
+    file, _ = await service.queue.library.file(file_id, request.state.account)
     wish = Wish(picture_format, width, headline=text)
     if not text.strip():
         raise InvalidRequest("text", "text is empty: write what the picture should say.")
@@ -111,7 +111,7 @@ async def _made(
     headers = _headers(file, key, wish.name(file.name), disposition)
     if known == headers["ETag"]:
         return Response(status_code=304, headers=headers)
-    data = await service.queue.content(file)
+    data = await service.queue.library.content(file)
     target = wish.format or "png"
     cut_out = partial(service.cut_outs.of, file.sha256)
     return Response(await run_blocking(made, data, wish, cut_out), media_type=f"image/{target}", headers=headers)

@@ -254,7 +254,7 @@ async def _answered(body: ImageGeneration, studio: Studio, asked: Asked, job: Jo
     if body.response_format == "url" and cut_outs is None:
         pictures = [Delivered("") for _ in job.files]
     else:
-        pngs = [await studio.queue.content(file) for file in job.files]
+        pngs = [await studio.queue.library.content(file) for file in job.files]
         pictures = await run_blocking(delivered, job, pngs, body.output_format, cut_outs)
     # Not on the event loop, and not through FastAPI's own encoder, which would go through the base64 twice more.
     return await run_blocking(_answer, job, body, asked.base_url, FileLinks(studio.signer), pictures)

@@ -242,7 +242,7 @@ async def cancel_job(
         return view_of(await service.queue.cancel(job_id, caller.account), base_url_of(request))
     job = await service.queue.get(job_id, caller.account)
     require_kind(caller.scopes, job.kind)
-    await run_blocking(service.queue.delete, job_id, caller.account)
+    await run_blocking(service.queue.library.delete, job_id, caller.account)
     return JSONResponse(Deleted(job_id=job_id).model_dump())
 
 

@@ -97,7 +97,7 @@ async def generate(body: Txt2Img, studio: StudioDep, asked: AskedDep) -> Any:
     if asked.respond_async:
         return accepted(asked, job)
     job = await finish(asked, studio, job)
-    png = await studio.queue.content(job.files[0])
+    png = await studio.queue.library.content(job.files[0])
     # Not on the event loop, and not through FastAPI's own encoder, which would go through the base64 twice more.
     return await run_blocking(_answer, studio, job, body, png)
 

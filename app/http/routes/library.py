@@ -112,8 +112,8 @@ async def list_jobs(
 ) -> JobList:
     """What the account has made, newest first, with enough of each to show it in a list."""
     search = Search(q, tuple(kind or ()), preset, model, favourite, before, limit)
-    found = await service.queue.search(account, search)
-    choices = await service.queue.choices(account) if before is None else None
+    found = await service.queue.library.search(account, search)
+    choices = await service.queue.library.choices(account) if before is None else None
     base_url = base_url_of(request)
     return JobList(
         jobs=tuple(_listed(made, base_url) for made in found.made),
@@ -126,14 +126,14 @@ async def list_jobs(
 @router.put("/{job_id}/favourite", response_model=Favourite)
 async def mark_job(job: JobDep, service: ServiceDep) -> Favourite:
     """Mark a job as a favourite. 409 for one without a result."""
-    await run_blocking(service.queue.mark, job, favourite=True)
+    await run_blocking(service.queue.library.mark, job, favourite=True)
     return Favourite(job_id=job.id, favourite=True)
 
 
 @router.delete("/{job_id}/favourite", response_model=Favourite)
 async def unmark_job(job: JobDep, service: ServiceDep) -> Favourite:
     """Take the mark off again."""
-    await run_blocking(service.queue.mark, job, favourite=False)
+    await run_blocking(service.queue.library.mark, job, favourite=False)
     return Favourite(job_id=job.id, favourite=False)
 
 
@@ -176,7 +176,7 @@ async def _entries(service: Studio, job: Job) -> list[Entry]:
 
 async def _corrected(service: Studio, job: Job, result: TranscriptionResult) -> dict[str, bytes]:
     """By the id of each caption file what stands in it since the transcript was corrected."""
-    edit = await service.queue.edit(job)
+    edit = await service.queue.library.edit(job)
     if edit.content is None:
         return {}
     ids = result.captions.model_dump()

@@ -174,7 +174,7 @@ async def _answer(service: Service, job: Job, form: TranscriptionForm) -> Any:
         (file,) = (file for file in job.files if file.id == name)
         headers = {"Content-Disposition": disposition("inline", file.name)}
         media_type = f"{file.media_type}; charset=utf-8"
-        return Response(await service.queue.content(file), media_type=media_type, headers=headers)
+        return Response(await service.queue.library.content(file), media_type=media_type, headers=headers)
     common = TranscriptionAnswer(
         text=result.text, usage=Usage(seconds=math.ceil(result.duration)), **dict(_told(job, result))
     )

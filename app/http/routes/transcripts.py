@@ -97,7 +97,7 @@ OriginalDep = Annotated[bool, Query(description="As it was heard, without anybod
 @router.get("/transcript", response_model=TranscriptView)
 async def read_transcript(job: TranscriptionDep, service: StudioDep, original: OriginalDep = False) -> Response:
     """The words with their times, by paragraphs: to show them while the recording plays, and to correct them."""
-    return await _answer(job, await service.queue.edit(job), original=original)
+    return await _answer(job, await service.queue.library.edit(job), original=original)
 
 
 @router.put("/transcript", response_model=TranscriptView)
@@ -105,14 +105,14 @@ async def correct_transcript(body: Correction, job: TranscriptionDep, service: S
     """Keep a corrected text beside what was heard. Words that are left keep their times; those that are new share the
     time of what they replace. `GET /jobs/{job_id}` goes on to show what was heard."""
     content = await run_blocking(corrected, _result(job), body.text)
-    edit = await run_blocking(service.queue.save_edit, job, content, body.revision)
+    edit = await run_blocking(service.queue.library.save_edit, job, content, body.revision)
     return await _answer(job, edit, warnings=unknown_fields(asked.sent, set(Correction.model_fields)))
 
 
 @router.delete("/transcript", response_model=TranscriptView)
 async def take_corrections_back(job: TranscriptionDep, service: StudioDep) -> Response:
     """Forget the corrections. The answer is the transcript as it was heard."""
-    return await _answer(job, await run_blocking(service.queue.save_edit, job, None, None))
+    return await _answer(job, await run_blocking(service.queue.library.save_edit, job, None, None))
 
 
 @router.get("/captions/{form}", response_class=Response)
@@ -120,7 +120,7 @@ async def read_captions(
     form: CaptionFormat, job: TranscriptionDep, service: StudioDep, original: OriginalDep = False
 ) -> Response:
     """Captions and texts of the transcript as it was corrected last, under the recording's name."""
-    edit = await service.queue.edit(job)
+    edit = await service.queue.library.edit(job)
 
     def render() -> str:
         return rendered(latest(_result(job), Edit(edit.revision, None) if original else edit), form)

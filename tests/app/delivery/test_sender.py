@@ -183,7 +183,7 @@ def test_after_days_of_tries_it_is_given_up(tmp_path: Path, post: Post) -> None:
     post.refuse = set()
     with sending(desk, post):
         until(lambda: not waiting(desk))
-    assert desk.queue.prune(-1) == 1
+    assert desk.queue.library.prune(-1) == 1
     assert DeadLetters(desk.database).list() == []
     desk.stop()
 

@@ -81,7 +81,7 @@ def test_a_kept_recording_survives_a_restart_and_goes_with_its_job(tmp_path: Pat
         view = http.get(f"/jobs/{job_id}/transcript").json()
         assert spelled(view) == "mended"
         assert http.get(f"/files/{view['audio_file_id']}").content == sound()
-        assert studio.queue.prune(-1) == 1
+        assert studio.queue.library.prune(-1) == 1
         assert http.get(f"/files/{view['audio_file_id']}").status_code == 404
         assert not studio.files.any()
 

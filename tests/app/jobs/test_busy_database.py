@@ -68,7 +68,7 @@ def test_a_result_waits_until_the_database_is_free(tmp_path: Path) -> None:
     done = desk.get(job)
     assert isinstance(done.result, Done)
     assert (done.state, done.result.said) == (JobState.SUCCEEDED, "hello")
-    assert wait_for(desk.queue.content(done.files[0])) == b"hello"
+    assert wait_for(desk.queue.library.content(done.files[0])) == b"hello"
     assert desk.files.path(done.files[0].sha256).read_bytes() == b"hello"
     assert list(desk.files.uploads.iterdir()) == []
     assert entries(tmp_path) == [("post", job.id, 1)]

@@ -58,7 +58,7 @@ def made(desk: Desk, *said: str, account: str = "ann", kind: str = "held") -> li
 
 
 def found(desk: Desk, words: str = "", account: str = "ann", **more: Any) -> list[str]:
-    page = wait_for(desk.queue.search(account, Search(words=words, **more)))
+    page = wait_for(desk.queue.library.search(account, Search(words=words, **more)))
     return [one.card.said for one in page.made if isinstance(one.card, Card)]
 
 
@@ -133,15 +133,15 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
 def test_filters_narrow_a_search(desk: Desk) -> None:
     made(desk, "a fox|snow|sdxl", "a cat|snow|sketch", "a dog|rain|sdxl")
     [marked] = made(desk, "a fox|rain|sketch", kind="other")
-    desk.queue.mark(marked, favourite=True)
+    desk.queue.library.mark(marked, favourite=True)
     assert found(desk, preset="snow") == ["a cat", "a fox"]
     assert found(desk, model="sdxl") == ["a dog", "a fox"]
     assert found(desk, "fox", preset="snow", model="sdxl", kinds=("held",)) == ["a fox"]
     assert found(desk, kinds=("other", "held"), limit=2) == ["a fox", "a dog"]
     assert found(desk, favourite=True) == ["a fox"]
-    choices = wait_for(desk.queue.choices("ann"))
+    choices = wait_for(desk.queue.library.choices("ann"))
     assert (choices.presets, choices.models) == (("rain", "snow"), ("sdxl", "sketch"))
-    desk.queue.mark(marked, favourite=False)
+    desk.queue.library.mark(marked, favourite=False)
     assert found(desk, favourite=True) == []
 
 
@@ -152,7 +152,7 @@ def test_pages_have_nothing_twice_and_miss_nothing_while_more_is_made(desk: Desk
         pages: list[str] = []
         before = None
         while True:
-            page = wait_for(desk.queue.search("ann", Search(words=words, before=before, limit=3)))
+            page = wait_for(desk.queue.library.search("ann", Search(words=words, before=before, limit=3)))
             pages += [one.card.said for one in page.made if isinstance(one.card, Card)]
             made(desk, f"a later fox {len(pages)}{words}")
             if not page.more:
@@ -165,14 +165,14 @@ def test_pages_have_nothing_twice_and_miss_nothing_while_more_is_made(desk: Desk
 def test_what_is_deleted_is_gone_and_the_rest_stays(desk: Desk, tmp_path: Path) -> None:
     canary, kept = made(desk, "canary alpha", "alpha")
     same = desk.end(desk.submit("alpha"))
-    desk.queue.delete(kept.id, "ann")
+    desk.queue.library.delete(kept.id, "ann")
     assert found(desk, "alpha") == ["alpha", "canary alpha"]
     assert desk.files.path(same.files[0].sha256).exists(), "another job has the same content"
     told: list[str] = []
-    desk.queue.on_deleted(told.append)
-    desk.queue.delete(canary.id, "ann")
+    desk.queue.library.on_deleted(told.append)
+    desk.queue.library.delete(canary.id, "ann")
     assert told == [canary.id]
-    desk.queue.delete(same.id, "ann")
+    desk.queue.library.delete(same.id, "ann")
     assert not desk.files.any()
     assert found(desk) == found(desk, "alpha") == []
     for job in (canary, kept):
@@ -188,7 +188,7 @@ def test_no_word_of_what_was_deleted_stays_in_the_database(tmp_path: Path) -> No
     made(desk, *(f"walk {number}" for number in range(20)))
     [canary] = made(desk, "canarybird")
     made(desk, *(f"talk {number}" for number in range(20)))
-    desk.queue.delete(canary.id, "ann")
+    desk.queue.library.delete(canary.id, "ann")
     for _ in range(20):
         desk.queue.look_after()
     desk.stop()
@@ -203,12 +203,12 @@ def test_what_waits_or_runs_cannot_be_deleted_and_what_has_no_result_cannot_be_m
     running = desk.submit("x")
     until(lambda: desk.kind.running)
     with pytest.raises(JobUnfinished, match=r"is running.*Cancel it first"):
-        desk.queue.delete(running.id, "ann")
+        desk.queue.library.delete(running.id, "ann")
     with pytest.raises(NothingMade, match="running"):
-        desk.queue.mark(desk.get(running), favourite=True)
+        desk.queue.library.mark(desk.get(running), favourite=True)
     wait_for(desk.queue.cancel(running.id, "ann"))
     desk.end(running)
-    desk.queue.delete(running.id, "ann")
+    desk.queue.library.delete(running.id, "ann")
     with pytest.raises(JobNotFound):
         desk.get(running)
 
@@ -217,10 +217,10 @@ def test_what_somebody_is_still_to_be_told_of_is_deleted_after_that(tmp_path: Pa
     desk = opened(tmp_path, deliverers=(Post(),))
     [job] = made(desk, "x")
     with pytest.raises(Undelivered):
-        desk.queue.delete(job.id, "ann")
+        desk.queue.library.delete(job.id, "ann")
     [entry] = desk.queue.outbox.due("post", 10)
     desk.queue.outbox.bury(entry, "It does not answer.")
-    desk.queue.delete(job.id, "ann")
+    desk.queue.library.delete(job.id, "ann")
     assert found(desk) == []
     desk.stop()
 
@@ -228,9 +228,9 @@ def test_what_somebody_is_still_to_be_told_of_is_deleted_after_that(tmp_path: Pa
 def test_nothing_of_another_account_is_found_marked_or_deleted(desk: Desk) -> None:
     [own], [other] = made(desk, "my fox|a"), made(desk, "your fox|b", account="bob")
     assert found(desk, "fox") == found(desk) == ["my fox"]
-    assert wait_for(desk.queue.choices("ann")).presets == ("a",)
+    assert wait_for(desk.queue.library.choices("ann")).presets == ("a",)
     with pytest.raises(JobNotFound):
-        desk.queue.delete(other.id, "ann")
+        desk.queue.library.delete(other.id, "ann")
     with pytest.raises(InvalidRequest, match=r"before is .* no job of yours"):
         found(desk, before=other.id)
     assert found(desk, account="bob", before=other.id) == []
@@ -240,7 +240,7 @@ def test_nothing_of_another_account_is_found_marked_or_deleted(desk: Desk) -> No
 def test_an_account_keeps_its_list_under_a_new_name(tmp_path: Path) -> None:
     desk = opened(tmp_path)
     [job] = made(desk, "a fox")
-    desk.queue.mark(job, favourite=True)
+    desk.queue.library.mark(job, favourite=True)
     desk.stop()
     again = opened(tmp_path, work=False, renamed={"ann": "anna"})
     assert found(again, "fox", "anna", favourite=True) == ["a fox"]
@@ -250,16 +250,16 @@ def test_an_account_keeps_its_list_under_a_new_name(tmp_path: Path) -> None:
 
 def test_an_edit_is_what_is_found(desk: Desk) -> None:
     [job] = made(desk, "a fax")
-    desk.queue.mark(job, favourite=True)
-    desk.queue.save_edit(job, "a fox", None)
+    desk.queue.library.mark(job, favourite=True)
+    desk.queue.library.save_edit(job, "a fox", None)
     assert (found(desk, "fox"), found(desk, "fax")) == (["a fox"], [])
-    desk.queue.save_edit(job, None, None)
+    desk.queue.library.save_edit(job, None, None)
     assert (found(desk, "fox", favourite=True), found(desk, "fax", favourite=True)) == ([], ["a fax"])
 
 
 def test_old_jobs_leave_the_list_with_their_time(tmp_path: Path) -> None:
     desk = opened(tmp_path)
     made(desk, "a fox", "a cat")
-    assert desk.queue.prune(-1) == 2
+    assert desk.queue.library.prune(-1) == 2
     assert found(desk) == found(desk, "fox") == []
     desk.stop()

@@ -161,7 +161,7 @@ def test_a_disk_that_filled_up_under_old_jobs_is_told_and_costs_none(tmp_path: P
             open_and_close(tmp_path / "data")
         ballast.unlink()
         with opened(tmp_path / "data") as stores:
-            [job] = asyncio.run(queue_of(*stores).recent("ann", "image"))
+            [job] = asyncio.run(queue_of(*stores).library.recent("ann", "image"))
             assert stores[1].path(job.files[0].sha256).read_bytes() == CONTENT
 
 

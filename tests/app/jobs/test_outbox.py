@@ -121,7 +121,7 @@ def test_a_job_that_is_still_to_be_delivered_is_not_forgotten(tmp_path: Path) ->
     desk.kind.release.set()
     job = desk.end(desk.submit())
     desk.end(desk.submit(account="silent"))
-    assert desk.queue.prune(-1) == 1
+    assert desk.queue.library.prune(-1) == 1
     assert desk.get(job).state is JobState.SUCCEEDED
     desk.stop()
 

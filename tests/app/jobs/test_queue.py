@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from app.jobs.library import FORGET_AT_ONCE
 from app.jobs.live import JobEvent
 from app.jobs.model import (
     MAX_ATTEMPTS,
@@ -27,7 +28,6 @@ from app.jobs.model import (
     Priority,
     QueueFull,
 )
-from app.jobs.queue import FORGET_AT_ONCE
 from app.jobs.worker import MADE_AT_ONCE, WorkerState
 from engines.errors import InvalidRequest, ModelMissing
 from engines.events import OnProgress, Progress
@@ -63,8 +63,8 @@ def test_a_job_is_known_at_once_and_its_result_can_be_read_again(desk: Desk) -> 
     done = desk.end(job)
     assert (done.state, done.attempt, result(done).said) == (JobState.SUCCEEDED, 1, "hello")
     for _ in range(2):
-        file, path = wait_for(desk.queue.file(result(done).file, "ann"))
-        assert (file.media_type, path.read_bytes(), wait_for(desk.queue.content(file))) == (
+        file, path = wait_for(desk.queue.library.file(result(done).file, "ann"))
+        assert (file.media_type, path.read_bytes(), wait_for(desk.queue.library.content(file))) == (
             "text/plain",
             b"hello",
             b"hello",
@@ -80,14 +80,14 @@ def test_nobody_else_sees_a_job_or_its_files(desk: Desk) -> None:
     with pytest.raises(JobNotFound):
         wait_for(desk.queue.cancel(job.id, "bob"))
     with pytest.raises(FileNotFound):
-        wait_for(desk.queue.file(result(done).file, "bob"))
-    assert wait_for(desk.queue.recent("bob", "held")) == []
+        wait_for(desk.queue.library.file(result(done).file, "bob"))
+    assert wait_for(desk.queue.library.recent("bob", "held")) == []
 
 
 @pytest.mark.parametrize("file_id", ["", "-", "../../etc/passwd-0", "0" * 20 + "-0", "x-\x00"])
 def test_a_made_up_file_id_finds_nothing(desk: Desk, file_id: str) -> None:
     with pytest.raises(FileNotFound):
-        wait_for(desk.queue.file(file_id, "ann"))
+        wait_for(desk.queue.library.file(file_id, "ann"))
 
 
 def test_errors_are_kept_as_errors_and_never_as_results(desk: Desk) -> None:
@@ -244,7 +244,7 @@ def test_the_device_goes_on_while_a_result_is_stored(desk: Desk) -> None:
     desk.kind.store_release.clear()
     first, second = desk.submit(), desk.submit()
     until(lambda: desk.kind.order == [first.id, second.id])
-    assert desk.kind.storing == [first.id]
+    until(lambda: desk.kind.storing == [first.id])
     assert desk.get(first).state is JobState.RUNNING
     desk.kind.store_release.set()
     assert desk.end(first).state is desk.end(second).state is JobState.SUCCEEDED
@@ -529,8 +529,8 @@ def test_old_jobs_go_with_the_content_that_nobody_else_has(desk: Desk, tmp_path:
     desk.kind.release.set()
     jobs = [desk.end(desk.submit(say)) for say in ("same", "same", "other")]
     assert len(contents(tmp_path)) == 2
-    assert desk.queue.prune(3600) == 0
-    assert desk.queue.prune(-1) == 3
+    assert desk.queue.library.prune(3600) == 0
+    assert desk.queue.library.prune(-1) == 3
     assert contents(tmp_path) == []
     for job in jobs:
         with pytest.raises(JobNotFound):
@@ -544,8 +544,8 @@ def test_content_of_two_jobs_outlives_one_of_them(tmp_path: Path) -> None:
     desk.end(desk.submit("same"))
     clock[0] += 100
     second = desk.end(desk.submit("same"))
-    assert desk.queue.prune(50) == 1
-    _, path = wait_for(desk.queue.file(result(second).file, "ann"))
+    assert desk.queue.library.prune(50) == 1
+    _, path = wait_for(desk.queue.library.file(result(second).file, "ann"))
     assert path.read_bytes() == b"same"
     desk.stop()
 
@@ -572,7 +572,7 @@ def test_a_result_that_is_a_waiting_jobs_input_too_stays(tmp_path: Path) -> None
     clock[0] += 100
     desk.submit("first")
     waiting = desk.submit("words on ", inputs={"paper": desk.files.write(b"paper")})
-    assert desk.queue.prune(50) == 1
+    assert desk.queue.library.prune(50) == 1
     desk.kind.release.set()
     assert result(desk.end(waiting)).said == "words on paper"
     desk.stop()
@@ -581,7 +581,7 @@ def test_a_result_that_is_a_waiting_jobs_input_too_stays(tmp_path: Path) -> None
 def test_jobs_that_wait_or_run_are_never_old(desk: Desk) -> None:
     jobs = [desk.submit(), desk.submit()]
     until(lambda: desk.kind.running)
-    assert desk.queue.prune(-1) == 0
+    assert desk.queue.library.prune(-1) == 0
     desk.kind.release.set()
     assert all(desk.end(job).state is JobState.SUCCEEDED for job in jobs)
 
@@ -589,7 +589,7 @@ def test_jobs_that_wait_or_run_are_never_old(desk: Desk) -> None:
 def test_a_deleted_jobs_key_and_history_are_gone(desk: Desk, tmp_path: Path) -> None:
     desk.kind.release.set()
     old = desk.end(desk.submit("a", idempotency_key="k"))
-    assert desk.queue.prune(-1) == 1
+    assert desk.queue.library.prune(-1) == 1
     with sqlite3.connect(tmp_path / "jobs.db") as db:
         rows = [db.execute(f"SELECT count(*) FROM {table}").fetchone() for table in ("jobs", "files", "events")]
     db.close()
@@ -603,7 +603,7 @@ def test_many_old_jobs_go_in_one_call(tmp_path: Path) -> None:
     for number in range(FORGET_AT_ONCE + 5):
         desk.submit(str(number))
     until(lambda: desk.queue.idle)
-    assert desk.queue.prune(-1) == FORGET_AT_ONCE + 5
+    assert desk.queue.library.prune(-1) == FORGET_AT_ONCE + 5
     assert contents(tmp_path) == []
     desk.stop()
 
@@ -616,7 +616,7 @@ def test_a_renamed_account_keeps_its_jobs(tmp_path: Path) -> None:
     again = Desk(tmp_path, renamed={"token-123": "web"})
     assert again.get(job, "web").state is JobState.SUCCEEDED
     assert again.submit(account="web", idempotency_key="k").id == job.id
-    assert [found.id for found in wait_for(again.queue.recent("web", "held"))] == [job.id]
+    assert [found.id for found in wait_for(again.queue.library.recent("web", "held"))] == [job.id]
     with pytest.raises(JobNotFound):
         again.get(job, "token-123")
     again.stop()
@@ -629,6 +629,8 @@ def test_recent_jobs_of_one_kind_are_not_crowded_out_by_another(tmp_path: Path) 
         kind.release.set()
     hero = desk.end(desk.submit(kind="other"))
     jobs = [desk.end(desk.submit()) for _ in range(24)]
-    assert [job.id for job in wait_for(desk.queue.recent("ann", "other", 12))] == [hero.id]
-    assert [job.id for job in wait_for(desk.queue.recent("ann", "held", 12))] == [job.id for job in jobs[:11:-1]]
+    assert [job.id for job in wait_for(desk.queue.library.recent("ann", "other", 12))] == [hero.id]
+    assert [job.id for job in wait_for(desk.queue.library.recent("ann", "held", 12))] == [
+        job.id for job in jobs[:11:-1]
+    ]
     desk.stop()

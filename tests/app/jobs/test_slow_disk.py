@@ -144,7 +144,7 @@ def test_the_loop_never_waits_for_the_disk(tmp_path: Path) -> None:
         job = await run_blocking(desk.submit)
         following = asyncio.ensure_future(events_of(job))
         await desk.queue.get(job.id, "ann")
-        await desk.queue.recent("ann", "held", 5)
+        await desk.queue.library.recent("ann", "held", 5)
         another = await run_blocking(desk.submit)
         await desk.queue.cancel(another.id, "ann")
         assert (await following)[-1] is JobState.SUCCEEDED
@@ -152,10 +152,10 @@ def test_the_loop_never_waits_for_the_disk(tmp_path: Path) -> None:
     async def look_at_the_old_one() -> None:
         assert (await desk.queue.get(old.id, "ann")).state is JobState.SUCCEEDED
         assert (await events_of(old))[-1] is JobState.SUCCEEDED
-        file, _ = await desk.queue.file(old.files[0].id, "ann")
-        assert await desk.queue.content(file) == b"old"
+        file, _ = await desk.queue.library.file(old.files[0].id, "ann")
+        assert await desk.queue.library.content(file) == b"old"
         await run_blocking(desk.queue.look_after)
-        await run_blocking(desk.queue.prune, 3600.0)
+        await run_blocking(desk.queue.library.prune, 3600.0)
 
     async def traffic() -> None:
         await asyncio.gather(look_at_the_old_one(), *(come_and_go() for _ in range(4)))
