@@ -25,6 +25,9 @@ from app.ui.work import QUIET, kept_jobs
 
 NEVER = "1000000000"
 
+MAX_EVENTS = 2_000
+"""Under way at once. Gradio's 40 would be all taken by 40 people who wait for pictures, and nobody could cancel one."""
+
 
 def build_blocks(studio: Studio, files: FileCache) -> StudioBlocks:
     """The whole page. Mount it with `theme.mount_options()`.
@@ -49,6 +52,7 @@ def build_blocks(studio: Studio, files: FileCache) -> StudioBlocks:
             transcribe = transcribe_tab(studio, jobs["transcribe"])
             library_tab(studio, tabs, images, transcribe)
         wire_across(studio, tabs, images["avatar"], images["hero"])
+    blocks.max_threads = MAX_EVENTS
     # api_open lets clients go round Gradio's own queue. That would only lead them to ours; it is closed all the same.
     blocks.queue(default_concurrency_limit=None, api_open=False)
     # Mounting leaves this unset, and unset it switches Gradio's own check of the paths that clients name off.

@@ -25,7 +25,7 @@ from tests.app.ui.caller import Caller, events, file_data
 from tests.app.ui.picky import Picky
 from tests.app.ui.test_endpoints import write_sound
 from tests.serving import create_app, make_studio, serving, settings_in
-from tests.small_engines import EchoSpeech
+from tests.small_engines import BlobEngine, EchoSpeech
 
 
 @pytest.fixture
@@ -233,6 +233,23 @@ def test_what_was_sent_and_is_not_used_is_among_the_details(tmp_path: Path) -> N
                 assert caller.call("job", told[-1][1][1]["job_id"])[1][1]["warnings"] == said
             _, (_, details) = caller.call("avatar", "a red fox")
             assert details["warnings"] == []
+
+
+@pytest.mark.timeout(60)
+def test_many_who_wait_for_pictures_hold_up_nobody(tmp_path: Path) -> None:
+    image = BlobEngine()
+    image.gate.clear()
+    studio = make_studio(settings_in(tmp_path, max_queue=100), image, EchoSpeech())
+    with serving(create_app(studio)) as url:
+        served = Served(url, studio, image, EchoSpeech())
+        with served.http:
+            caller = Caller(served)
+            try:
+                for _ in range(50):
+                    caller.start("avatar", ["a red fox"])
+                assert caller.call("presets")[0] == "complete"
+            finally:
+                image.gate.set()
 
 
 def test_an_unknown_name_gets_a_sentence(caller: Caller) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
@@ -60,12 +62,14 @@ def test_a_person_chooses_the_theme_and_it_stays(browser: Browser, served: Serve
 
 
 @pytest.fixture
-def away(browser: Browser, served: Served) -> BrowserContext:
+def away(browser: Browser, served: Served) -> Iterator[BrowserContext]:
     """A profile whose pages can be looked away from, and whose notifications are noted."""
     profile = new_profile(browser)
     profile.add_init_script(NOTIFICATIONS)
     profile.clock.install()
-    return profile
+    yield profile
+    profile.close()
+    served.image.gate.set()
 
 
 def look_away(page: Page, hidden: bool) -> None:
@@ -103,7 +107,6 @@ def test_who_looks_away_is_told_that_a_long_job_is_done(away: BrowserContext, se
     assert page.evaluate("window.told") == [["Carrot Studio", "✓ Done · Carrot Studio"]]
     look_away(page, False)
     assert page.title() == "Carrot Studio"
-    away.close()
     watch.check()
 
 
@@ -116,7 +119,6 @@ def test_short_jobs_and_who_did_not_ask_are_told_by_the_title_alone(away: Browse
     page.get_by_role("switch", name="Tell me when it is done").click()
     work_while_away(page, served, 2)
     assert page.evaluate("window.told") == []
-    away.close()
 
 
 def test_a_browser_that_refuses_is_said(away: BrowserContext, served: Served) -> None:
@@ -126,4 +128,3 @@ def test_a_browser_that_refuses_is_said(away: BrowserContext, served: Served) ->
     switch.click()
     expect(page.locator("carrot-tell [role=status]")).to_contain_text("does not allow notifications")
     expect(switch).not_to_be_checked()
-    away.close()
