@@ -16,6 +16,13 @@ expect.set_options(timeout=SLOW_MS)
 
 def open_tab(page: Page, name: str) -> None:
     page.get_by_role("tab", name=name, exact=True).click()
+    settle(page)
+
+
+def settle(page: Page) -> None:
+    """Let what has just been shown be filled in: Gradio does that a frame later, and would write over what is typed
+    until then. A person is slower than that."""
+    page.evaluate("async () => { for (let i = 0; i < 4; i++) await new Promise(requestAnimationFrame) }")
 
 
 def generate(page: Page, kind: str, prompt: str, *, count: int = 1) -> None:
@@ -47,6 +54,7 @@ def unfold(page: Page, kind: str) -> None:
     if "open" not in (label.get_attribute("class") or "").split():
         label.click()
     page.locator(f"#{kind}-seed input").wait_for()
+    settle(page)
 
 
 def problem(page: Page, elem_id: str) -> str:
