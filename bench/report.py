@@ -21,7 +21,7 @@ def processor() -> str:
 
 
 def report(bench: str, figures: dict[str, Any]) -> None:
-    """Print the figures and keep them; a later run on the same day takes the place of the earlier one."""
+    """Print the figures and keep them. No run takes the place of another: nobody is to choose among them."""
     asked = ["git", "describe", "--always", "--dirty"]
     commit = subprocess.run(asked, capture_output=True, text=True, check=False).stdout.strip()
     now = datetime.now(UTC)
@@ -35,5 +35,5 @@ def report(bench: str, figures: dict[str, Any]) -> None:
         **figures,
     }
     RESULTS.mkdir(exist_ok=True)
-    (RESULTS / f"{bench}-{now:%Y-%m-%d}.json").write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
+    (RESULTS / f"{bench}-{now:%Y-%m-%dT%H%M}.json").write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
     print(json.dumps(told))
