@@ -16,7 +16,7 @@ from app.studio import Studio
 from app.ui.account import account_of
 from app.ui.cache import gradio_cache
 from app.ui.image_form import RANDOM, ImageForm
-from app.ui.work import QUIET, Updates
+from app.ui.work import ONCE, QUIET, Updates
 from app.work.showcase import Example, Idea
 from engines.languages import primary
 
@@ -96,5 +96,5 @@ def _head(text: str) -> None:
 
 def _run(button: gr.Button, fill: Callable[..., Any], outputs: Sequence[gr.components.Component], go: str) -> None:
     """Fill, then press `go`, which does the rest as if a person had pressed it."""
-    filled = button.click(fill, None, list(outputs), trigger_mode="once", **QUIET)
+    filled = button.click(fill, None, list(outputs), **ONCE)
     filled.success(None, None, None, js=f"() => document.getElementById('{go}').click()", **QUIET)

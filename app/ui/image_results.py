@@ -45,6 +45,8 @@ class ImageResults:
     picked: gr.State
     """Number of the picture in the gallery that downloads and recipe are of."""
     recent_ids: gr.State
+    pressed: gr.Textbox
+    """Carries what the script of an event gives."""
 
     @property
     def components(self) -> list[gr.components.Component]:
@@ -84,6 +86,7 @@ def image_results(kind: Kind) -> ImageResults:
             gr.Button(what, elem_id=f"{kind}-{what}-event")
             for what in ("again", "more", "as-photo", "favourite", "delete")
         )
+        pressed = gr.Textbox(show_label=False)
     with gr.Accordion(
         say("Recipe"), open=False, visible=False, elem_id=f"{kind}-recipe-box", elem_classes="result-recipe"
     ) as recipe_box:
@@ -119,6 +122,7 @@ def image_results(kind: Kind) -> ImageResults:
         shown=gr.State(None),
         picked=gr.State(0),
         recent_ids=gr.State([]),
+        pressed=pressed,
     )
 
 

@@ -106,16 +106,18 @@ def named(error: InvalidMedia, *files: Path) -> InvalidMedia:
 
 
 def _wire_results(view: ImageResults, studio: Studio) -> None:
-    async def pick(values: Values, event: gr.SelectData, request: gr.Request) -> Updates:
-        job = await studio.queue.get(values[view.shown], account_of(request))
-        return await picked_image(view, studio, job, int(event.index))
+    async def pick(job_id: str, number: str, request: gr.Request) -> Updates:
+        job = await studio.queue.get(job_id, account_of(request))
+        return await picked_image(view, studio, job, int(number))
 
-    async def open_recent(values: Values, event: gr.SelectData, request: gr.Request) -> Updates:
-        job = await studio.queue.get(values[view.recent_ids][int(event.index)], account_of(request))
+    async def open_recent(ids: list[str], number: str, request: gr.Request) -> Updates:
+        job = await studio.queue.get(ids[int(number)], account_of(request))
         return await shown_job(view, studio, job)
 
-    view.gallery.select(pick, {view.shown}, view.components, **QUIET)
-    view.recent.select(open_recent, {view.recent_ids}, view.components, **QUIET)
+    for gallery, chosen, known in ((view.gallery, pick, view.shown), (view.recent, open_recent, view.recent_ids)):
+        # The number of the picture that was pressed last: static/pictures.js.
+        last = f"known => [known, document.getElementById('{gallery.elem_id}').dataset.pressed]"
+        gallery.select(chosen, [known, view.pressed], view.components, js=last, **QUIET)
 
 
 def filled_in(tab: ImageTab, studio: Studio, request: PresetRequest, seed: int) -> Updates:

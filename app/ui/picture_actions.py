@@ -22,7 +22,7 @@ from app.ui.image_results import ImageResults, nothing_shown, picked_image, rece
 from app.ui.image_tab import ImageTab, filled_in
 from app.ui.picture_bar import lightbox
 from app.ui.progress import problem_html, told
-from app.ui.work import QUIET, Updates, Values
+from app.ui.work import ONCE, QUIET, Updates, Values
 from app.work.found import Found, settings_in
 from app.work.image import PicturesResult
 from app.work.presets import PresetRequest
@@ -93,7 +93,7 @@ def _wire_again(tab: ImageTab, studio: Studio) -> None:
 
     view.again.click(use_again, shown, tab.fields, **QUIET)
     press = _unless_told(f"document.getElementById('{form.kind}-go').click()")
-    view.more.click(four_more, shown, tab.fields, **QUIET).success(None, view.status, None, js=press, **QUIET)
+    view.more.click(four_more, shown, tab.fields, **ONCE).success(None, view.status, None, js=press, **QUIET)
 
 
 def _wire_keeping(tab: ImageTab, studio: Studio) -> None:
@@ -112,7 +112,7 @@ def _wire_keeping(tab: ImageTab, studio: Studio) -> None:
         return {**nothing_shown(view, say("Deleted.")), **await recent_jobs(view, studio, account, tab.form.kind)}
 
     view.favourite.click(mark, {view.shown, view.picked}, view.components, **QUIET)
-    view.delete.click(delete, {view.shown}, view.components, **QUIET)
+    view.delete.click(delete, {view.shown}, view.components, **ONCE)
 
 
 def _wire_as_photo(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import gradio as gr
@@ -85,8 +84,9 @@ def transcribe_tab(studio: Studio, jobs: gr.Textbox) -> TranscribeTab:
             view = transcript_view()
     tab = TranscribeTab(upload, live, language, vocabulary, speakers, buttons, view)
     # Who speaks has one button, which also ends.
-    for inner, visible in ((upload_tab, True), (record_tab, False)):
-        inner.select(partial(_show_buttons, buttons, visible=visible), None, [buttons.go, buttons.cancel], **QUIET)
+    for inner, visible in ((upload_tab, "true"), (record_tab, "false")):
+        shown = f'() => Array(2).fill({{ __type__: "update", visible: {visible} }})'
+        inner.select(None, None, [buttons.go, buttons.cancel], js=shown, **QUIET)
     _wire(tab, studio)
     if example is not None:
         wire_recording(example, upload)
@@ -136,10 +136,6 @@ def _options() -> tuple[gr.Textbox, gr.Checkbox]:
             elem_id="transcribe-speakers",
         )
     return vocabulary, speakers
-
-
-def _show_buttons(buttons: Controls, *, visible: bool) -> Updates:
-    return {buttons.go: gr.Button(visible=visible), buttons.cancel: gr.Button(visible=visible)}
 
 
 def _language_label(info: SpeechModelInfo) -> str:

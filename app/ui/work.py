@@ -22,10 +22,21 @@ from engines.speech.paragraphs import ParagraphRule
 FRAME_SECONDS = 0.2
 """Shortest time between two updates of the page: more than ten a second help nobody."""
 
-QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden", "show_progress_on": []}
+QUIET: dict[str, Any] = {
+    "api_visibility": "private",
+    "show_progress": "hidden",
+    "show_progress_on": [],
+    "trigger_mode": "always_last",
+}
 """Every event of the page: no endpoint for clients, no overlay over what a person reads. An overlay that is only hidden
 is told of each step all the same, on each component that the event may change.
+
+What is pressed while the same event is under way is done after it, with the values of then, and is not forgotten, which
+is Gradio's default. Its `gr.SelectData` would be the first press's again: what was pressed has to be a value.
 """
+
+ONCE: dict[str, Any] = QUIET | {"trigger_mode": "once"}
+"""For what must not be done twice when it is pressed twice."""
 
 Values = dict[Any, Any]
 """What an event gets: values keyed by component."""
@@ -153,7 +164,7 @@ def wire_work(
         (triggers, start, inputs),
         ([buttons.again.click], again, inputs | {buttons.jobs}),
     ):
-        started = gr.on(pressed, begin, known, everything, trigger_mode="once", **QUIET)
+        started = gr.on(pressed, begin, known, everything, **ONCE)
         # "once" ignores a press until the browser has seen the event's end, which comes after its last update: a button
         # that this update enabled would do nothing for a moment.
         for ended in (started.then, started.failure):  # Gradio 6.31 does not run `then` after a failure.

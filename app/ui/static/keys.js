@@ -33,7 +33,7 @@
     if (event.key === "Enter" && event.target.matches?.(".form-column textarea")) event.stopPropagation();
   }, true);
 
-  // Radio buttons of one name are one stop, and the arrow keys choose among them; Gradio gives each a name of its own.
+  // Radio buttons of one name are one stop, and the arrow keys choose among them. Gradio's have none here: see assets.py.
   watch(() => {
     for (const radio of document.querySelectorAll("fieldset[id] input[type=radio]")) {
       const name = radio.closest("fieldset").id;

@@ -58,6 +58,13 @@
     }
   });
 
+  // Before Gradio hears of the press, whose event asks for this.
+  document.addEventListener("click", ({ target }) => {
+    const gallery = target.closest?.("button.thumbnail-item") && target.closest(".result-gallery, .recent-gallery");
+    if (!gallery) return;
+    gallery.dataset.pressed = [...gallery.querySelectorAll("button.thumbnail-item")].indexOf(target.closest("button"));
+  }, true);
+
   let touchedAt = 0;
   document.addEventListener("touchstart", (event) => (touchedAt = event.touches[0].clientX), { passive: true });
   document.addEventListener("touchend", (event) => {

@@ -27,6 +27,17 @@ A1111 = (
 )
 
 
+SLOW_LINE = """() => {
+    const send = window.fetch;
+    window.fetch = async (...request) => {
+        const { pathname } = new URL(request[0].url ?? request[0], location.href);
+        if (pathname.endsWith("/queue/join")) await new Promise((go) => setTimeout(go, 400));
+        return send(...request);
+    };
+}"""
+"""From now on each event of the page takes a while to get to the studio."""
+
+
 def active(page: Page) -> str:
     found: str = page.evaluate("document.activeElement.className")
     return found
@@ -60,6 +71,41 @@ def test_a_picture_is_seen_large_and_the_next_with_the_arrows(page: Page) -> Non
     expect(box).to_be_hidden()
     assert "thumbnail-item" in active(page)
     assert page.evaluate(f"document.activeElement === document.querySelector('{THUMBNAILS}')")
+
+
+def test_what_is_pressed_quickly_over_a_slow_line_is_not_forgotten(page: Page) -> None:
+    generate(page, "avatar", "A slow knight", count=3)
+    page.evaluate(SLOW_LINE)
+    page.locator(THUMBNAILS).first.click()
+    for _ in range(5):
+        page.keyboard.press("ArrowRight")
+    expect(page.locator("#lightbox .lightbox-note")).to_contain_text("3 / 3")
+    expect(page.locator("#avatar-recipe-box")).to_contain_text("Recipe of picture 3")
+    page.keyboard.press("Escape")
+    pictures = page.locator("#avatar-gallery img")
+    older = pictures.first.get_attribute("src") or ""
+    generate(page, "avatar", "A fast knight")
+    newer = pictures.first.get_attribute("src") or ""
+    recent = page.locator("#avatar-recent button.thumbnail-item")
+    expect(recent).not_to_have_count(1)
+    for number, shown in ((1, older), (0, newer)):
+        recent.nth(1 - number).click()
+        recent.nth(number).click()
+        expect(pictures.first).to_have_attribute("src", shown)
+        page.wait_for_timeout(1000)
+        expect(pictures.first).to_have_attribute("src", shown)
+
+
+def test_the_buttons_follow_the_tab_however_quickly_it_changes(page: Page) -> None:
+    open_tab(page, "Transcribe")
+    page.evaluate(SLOW_LINE)
+    for tab in ("Record", "Upload a file", "Record"):
+        page.get_by_role("tab", name=tab, exact=True).click()
+    expect(page.locator("#transcribe-go")).to_be_hidden()
+    page.wait_for_timeout(1000)
+    expect(page.locator("#transcribe-go")).to_be_hidden()
+    page.get_by_role("tab", name="Upload a file", exact=True).click()
+    expect(page.locator("#transcribe-go")).to_be_visible()
 
 
 def test_one_picture_has_no_arrows_and_closes_at_its_button(page: Page) -> None:

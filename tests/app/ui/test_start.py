@@ -121,6 +121,20 @@ def test_presets_are_one_stop_of_the_tab_key_and_arrows_choose(page: Page, serve
     assert newest(served, "avatar").preset == "natural-light"
 
 
+def test_arrow_keys_that_come_quickly_all_count(page: Page) -> None:
+    names = (
+        page.locator("#avatar-preset input")
+        .nth(1)
+        .evaluate("""async (radio) => {
+        // What the browser knows as one group when the next key comes, before a frame is drawn.
+        radio.click();
+        await Promise.resolve();
+        return [...document.querySelectorAll("#avatar-preset input")].map(({ name }) => name);
+    }""")
+    )
+    assert set(names) == {"avatar-preset"}
+
+
 def test_all_presets_can_be_seen_at_once(page: Page) -> None:
     last = page.locator("#avatar-preset label").last
     expect(last).not_to_be_in_viewport()
