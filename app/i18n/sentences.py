@@ -315,6 +315,31 @@ OF_DOWNLOADS = (
 )
 """Of models, for whoever gets one on the page."""
 
+OF_DELIVERIES = (
+    mark("given up after {tries} tries: {reason}"),
+    mark("an error of the studio itself ({why}); its log tells more"),
+    mark("the address answered 410 Gone and is not called any more"),
+    mark("the address answered 410 Gone on {day} and is not called any more"),
+    mark("STUDIO_WEBHOOK_SECRET is not set"),
+    mark("STUDIO_WEBHOOK_HOSTS does not allow the address any more"),
+    mark("the receiver answered {status}"),
+    mark("the receiver did not answer within {seconds} s"),
+    mark("the receiver could not be reached"),
+    mark("the receiver broke off the connection"),
+    mark("the address leads to where nothing is sent"),
+    mark("{document} was deleted while it was compared."),
+    mark("{document} holds something else than this job's result. Delete it there and deliver it again."),
+    mark("Others kept writing to the post at the same time."),
+    mark("Firestore denies this studio's account the access: give it the role Cloud Datastore User."),
+    mark("Firestore does not take this document: the post may have no room left."),
+    mark("Firestore's quota is used up."),
+    mark("Firestore did not answer in {seconds} s."),
+    mark("Firestore cannot be reached."),
+    mark("There are no credentials for Firestore: set GOOGLE_APPLICATION_CREDENTIALS to the key file of an account."),
+    mark("Firestore answered with {why}."),
+)
+"""What became of the last try to deliver a job's end, on the Status drawer."""
+
 SENTENCES = (
     *FIELDS,
     *WANTED,
@@ -329,4 +354,5 @@ SENTENCES = (
     *OF_THE_STUDIO,
     *OF_MODELS,
     *OF_DOWNLOADS,
+    *OF_DELIVERIES,
 )

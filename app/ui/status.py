@@ -144,7 +144,7 @@ def _deliveries(backlogs: Sequence[Backlog]) -> list[str]:
             say("{service} deliveries", service=backlog.deliverer.capitalize()),
             [
                 (say("State"), undelivered_words(backlog) or say("all delivered")),
-                *([(say("Last problem"), backlog.problem)] if backlog.problem else []),
+                *([(say("Last problem"), finished(backlog.problem))] if backlog.problem else []),
             ],
             "failed" if is_late(backlog) else "ready",
         )

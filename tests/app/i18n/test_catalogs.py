@@ -105,6 +105,10 @@ def test_texts_are_said_in_the_language_at_hand() -> None:
             "Only 0.25 s of the file's sound can be decoded: send the whole recording.",
             "Nur 0,25 s des Tons sind lesbar: Bitte die ganze Aufnahme senden.",
         ),
+        (
+            "given up after 12 tries: the receiver answered 503",
+            "nach 12 Versuchen aufgegeben: der Empfänger hat mit 503 geantwortet",
+        ),
         ("Nobody translates this {sentence}.", "Nobody translates this {sentence}."),
     ],
 )  # fmt: skip

@@ -52,6 +52,10 @@ def test_what_could_not_be_delivered_is_told(browser: Browser, tmp_path: Path) -
             expect(page.locator(".light", has_text="Webhook")).to_contain_text("1 given up")
             page.locator("#status-open").click()
             expect(page.locator("#status-list")).to_contain_text("the address answered 410")
+            page.context.set_extra_http_headers({"Accept-Language": "de"})
+            page.reload()
+            page.locator("#status-open").click()
+            expect(page.locator("#status-list")).to_contain_text("die Adresse hat mit 410 Gone geantwortet")
             page.context.close()
     watch.check()
 
