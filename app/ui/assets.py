@@ -40,7 +40,7 @@ MENDED = {
     "`common.upload`": "`upload_text.click_to_upload`",
     # A button inside of a button, which is no place to press for who hears the page; drop.js hears the outer one.
     "icon_upload:!0,": "icon_upload:!0,container_element:`div`,",
-    # A name for each radio button, and another one whenever it is chosen: an arrow key that came before keys.js had named
+    # A name for each radio button, and another whenever it is chosen: an arrow key that came before keys.js had named
     # it as its group went nowhere.
     "k(m,`name`,`radio-${++R??``}`),": "",
     # Time that is shown nowhere here, counted in every frame: of an overlay while its event runs, and of "Loading" from

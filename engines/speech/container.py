@@ -31,6 +31,9 @@ the longest track's."""
 PROBE_OPTIONS = {"probesize": "20000000", "analyzeduration": "60000000"}
 """Bytes and microseconds that are looked at for tracks: sound may begin long after the picture."""
 
+_BRANDS_BYTES = 64
+"""Bytes that hold the brands of an MP4."""
+
 MIN_RATE, MAX_RATE = 4_000, 768_000
 """Sample rates in Hz that recordings really have. A rate of 1 Hz would blow one second up to hours."""
 
@@ -49,6 +52,8 @@ def open_container(file: IO[bytes], part: Part) -> InputContainer:
         options["ignore_length"] = "1"
     if not part.edited:
         options["ignore_editlist"] = "1"
+    if _is_smooth(Window(file, part).read(_BRANDS_BYTES)):
+        options["use_mfra_for"] = "pts"
     try:
         return av.open(
             Window(file, part),
@@ -59,6 +64,13 @@ def open_container(file: IO[bytes], part: Part) -> InputContainer:
         )
     except av.FFmpegError as error:
         raise InvalidMedia("file", NOT_MEDIA) from error
+
+
+def _is_smooth(head: bytes) -> bool:
+    """Whether a file begins as those of Smooth Streaming do, whose fragments have their times in an index at the end
+    (`mfra`) and not where MP4's have them."""
+    brands = head[8 : int.from_bytes(head[:4], "big")]
+    return head[4:8] == b"ftyp" and any(brands[at : at + 4] in (b"isml", b"piff") for at in range(0, len(brands), 4))
 
 
 def _refuse_to_open(*_: object) -> NoReturn:

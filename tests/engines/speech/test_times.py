@@ -21,6 +21,7 @@ KINDS: dict[str, tuple[str, str, dict[str, str], str]] = {
     "mp4": ("mp4", "aac", {}, "mpeg4"),
     "fragments": ("mp4", "aac", FRAGMENTS, "mpeg4"),
     "fragments opus": ("mp4", "libopus", FRAGMENTS, "mpeg4"),
+    "smooth": ("ismv", "aac", {}, "mpeg4"),
     "mov": ("mov", "", {}, "mpeg4"),
     "mkv": ("matroska", "", {}, "mpeg4"),
     "mkv aac": ("matroska", "aac", {}, "mpeg4"),
