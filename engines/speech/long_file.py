@@ -182,7 +182,8 @@ class InOrder:
     def __init__(self, on_utterance: OnUtterance) -> None:
         self._on_utterance = on_utterance
         self._head = 0
-        self._told = 0
+        self._until = 0.0
+        """The end of what was told of the head's piece, seconds from its beginning."""
         self._begins: dict[int, float] = {}
         self._known: defaultdict[int, list[Message]] = defaultdict(list)
         self._done: set[int] = set()
@@ -201,7 +202,7 @@ class InOrder:
             case "segment":
                 self._known[cut.number].append(message)
             case "again":
-                # The same sound gives the same words: what was told of it already stays told.
+                # Another recogniser may hear other words: what was told stays told, and what comes behind it follows.
                 self._known[cut.number].clear()
             case "done":
                 self._seconds[cut.number] = cut.seconds
@@ -211,13 +212,15 @@ class InOrder:
     def _tell(self) -> None:
         while True:
             known = self._known[self._head]
-            for utterance in known[self._told :]:
-                self._told += 1
-                self._on_utterance(self._begins[self._head], utterance)
+            while known:
+                utterance = known.pop(0)
+                if words := [word for word in utterance["words"] if word["start"] >= self._until]:
+                    self._until = words[-1]["end"]
+                    self._on_utterance(self._begins[self._head], {**utterance, "words": words})
             if self._head not in self._done:
                 return
             del self._known[self._head], self._begins[self._head]
-            self._head, self._told = self._head + 1, 0
+            self._head, self._until = self._head + 1, 0.0
 
 
 def transcribe(
@@ -235,22 +238,26 @@ def transcribe(
     thread. Raises InvalidMedia, Cancelled, EngineCrashed, ModelInvalid, ServiceUnavailable.
     """
     stop = Event()
-    waiting: queue.SimpleQueue[Cut | None] = queue.SimpleQueue()
+    waiting: list[queue.SimpleQueue[Cut | None]] = [queue.SimpleQueue() for _ in range(cores.size)]
     told: queue.SimpleQueue[tuple[Cut, Message] | BaseException | None] = queue.SimpleQueue()
-    drivers = cores.size
 
     def tell(cut: Cut, message: Message) -> None:
         told.put((cut, message))
 
     def read() -> None:
+        # To the recogniser with the least sound so far, and not to the first that is free: what one has heard before
+        # has a part in its words, which are to be the same each time.
+        seconds = [0.0] * len(waiting)
         for cut in reading.cuts(stop):
-            waiting.put(cut)
-        for _ in range(drivers):
-            waiting.put(None)
+            least = seconds.index(min(seconds))
+            seconds[least] += cut.seconds
+            waiting[least].put(cut)
+        for mine in waiting:
+            mine.put(None)
 
-    def drive() -> None:
+    def drive(mine: queue.SimpleQueue[Cut | None]) -> None:
         with Recogniser(models, cores, share, how) as recogniser:
-            while cut := waiting.get():
+            while cut := mine.get():
                 with contextlib.closing(cut):
                     recogniser.recognise(cut, partial(tell, cut), stop)
                 reading.done_with_one()
@@ -265,7 +272,8 @@ def transcribe(
 
     order = InOrder(on_utterance)
     with cores.share() as share:
-        threads = [threading.Thread(target=run, args=(work,), daemon=True) for work in (read, *[drive] * drivers)]
+        drives = [partial(drive, mine) for mine in waiting]
+        threads = [threading.Thread(target=run, args=(work,), daemon=True) for work in (read, *drives)]
         for thread in threads:
             thread.start()
         try:
@@ -286,13 +294,14 @@ def transcribe(
                     on_progress(order.seconds)
         finally:
             stop.set()
-            for _ in range(drivers):
-                waiting.put(None)
+            for mine in waiting:
+                mine.put(None)
             for thread in threads:
                 thread.join()
-            while not waiting.empty():
-                if cut := waiting.get():
-                    cut.close()
+            for mine in waiting:
+                while not mine.empty():
+                    if cut := mine.get():
+                        cut.close()
 
 
 def _clock(seconds: float) -> str:

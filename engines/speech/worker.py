@@ -46,6 +46,13 @@ PROGRESS_SECONDS = 0.2
 """Least time between two progress lines; the studio also takes them as a sign of life."""
 
 
+SETTLING = bytes(2 * int(0.6 * SAMPLE_RATE))
+"""Silence behind each piece, in which its last word is told: as long as sound may take to become words.
+
+A recogniser that is told of the sound's end needs none, but forgets the voice that it has got used to. With Vosk's
+small Korean model that cost 0.8 in 100 characters of long recordings (bench/speech_words.py)."""
+
+
 def main(model_folder: str, way: str) -> None:
     # Native code that prints must not get between two messages.
     control = socket.socket(fileno=os.dup(0))
@@ -94,7 +101,8 @@ def do(task: Message, recognizer: vosk.KaldiRecognizer, end: socket.socket, hear
 
 
 def recognise(recognizer: vosk.KaldiRecognizer, origin: int, channel: Channel) -> None:
-    """Piece after piece: what the recogniser has unfolded of its graph makes the next one faster by a tenth."""
+    """Piece after piece. What the recogniser knows of the voice by then makes the next one better, and what it has
+    unfolded of its graph makes it faster by a tenth."""
     while message := channel.receive():
         file = message[FILE_MARK]
         # At once for the first: so the length of a file is known from the start.
@@ -103,14 +111,16 @@ def recognise(recognizer: vosk.KaldiRecognizer, origin: int, channel: Channel) -
         while block := os.pread(file, BLOCK_BYTES, at):
             at += len(block)
             if recognizer.AcceptWaveform(block):
-                _send_words(recognizer.Result(), origin, channel)
+                _send_words(recognizer.Result(), origin, at, channel)
             if time.monotonic() - reported >= PROGRESS_SECONDS:
                 reported = time.monotonic()
                 channel.send({"event": "progress", "seconds": at / 2 / SAMPLE_RATE})
-        _send_words(recognizer.FinalResult(), origin, channel)
         os.close(file)
-        # A recogniser that goes on after its end counts on: these are the seconds that it has heard before.
-        origin += at // 2
+        for start in range(0, len(SETTLING), BLOCK_BYTES):
+            if recognizer.AcceptWaveform(SETTLING[start : start + BLOCK_BYTES]):
+                _send_words(recognizer.Result(), origin, at, channel)
+        _send_words(recognizer.Result(), origin, at, channel)
+        origin += (at + len(SETTLING)) // 2
         channel.send({"event": "done"})
 
 
@@ -130,9 +140,12 @@ def recognise_live(recognizer: vosk.KaldiRecognizer, origin: int, end: socket.so
         channel.send({"event": "heard", "segments": segments, "partial": partial})
 
 
-def _send_words(result: str, origin: int, channel: Channel) -> None:
+def _send_words(result: str, origin: int, size: int, channel: Channel) -> None:
+    """`size`: bytes of the piece so far, which its words are within."""
     told: dict[str, Any] = json.loads(result)
-    if words := _from(origin, told):
+    end = size / 2 / SAMPLE_RATE
+    words = [{**word, "end": min(word["end"], end)} for word in _from(origin, told) if word["start"] < end]
+    if words:
         voice = {"voice": told["spk"], "frames": told["spk_frames"]} if "spk" in told else {}
         channel.send({"event": "segment", "words": words, **voice})
 

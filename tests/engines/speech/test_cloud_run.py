@@ -466,8 +466,14 @@ def test_a_long_file_goes_by_pieces_and_comes_back_whole(service: str, engine: V
     assert (there.where, there.note, there.engine) == ("cloud-run", here.note, here.engine)
     assert (there.text, there.duration) == (here.text, here.duration)
     assert "".join(segment.text for segment in heard) == "".join(segment.text for segment in there.segments)
-    for one, other in zip(here.words, there.words, strict=True):
-        assert (other.start, other.end) == pytest.approx((one.start, one.end), abs=0.001)
+    # Here a recogniser goes on from piece to piece, there each is a recording of its own: the border between two words
+    # may be found a little elsewhere.
+    apart = [
+        max(abs(other.start - one.start), abs(other.end - one.end))
+        for one, other in zip(here.words, there.words, strict=True)
+    ]
+    assert sum(seconds > 0.031 for seconds in apart) <= len(apart) / 20
+    assert max(apart) < 0.3
 
 
 def test_pieces_are_small_flac_and_are_with_the_service_at_once(engine: VoskEngine, two_minutes: Path) -> None:

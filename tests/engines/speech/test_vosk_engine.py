@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import shutil
+import wave
 from pathlib import Path
 from threading import Event
+from typing import Any
 
 import pytest
+import vosk
 
 from engines import events
 from engines.errors import InvalidMedia, ModelInvalid, ModelMissing
@@ -16,7 +19,7 @@ from engines.requests import TranscribeRequest
 from engines.results import Segment, Transcript, Word
 from engines.speech.segments import read_segment
 from engines.speech.vosk_engine import VoskEngine
-from tests.engines.speech.media import DATA, MALFORMED, MODEL, silent_video, wav_bytes
+from tests.engines.speech.media import DATA, MALFORMED, MODEL, repeated, silent_video, wav_bytes
 
 
 def transcribe(engine: VoskEngine, path: Path, progress: list[Progress] | None = None) -> Transcript:
@@ -33,6 +36,24 @@ def test_the_engine_says_what_it_is(engine: VoskEngine) -> None:
     assert transcript.demo
     assert "demo" in transcript.note.lower()
     assert (transcript.engine, transcript.where, transcript.language) == ("vosk-demo-en", "local", "en")
+
+
+def test_pieces_give_the_words_and_times_of_the_whole(engine: VoskEngine, tmp_path: Path) -> None:
+    """Vosk's own loop keeps what it knows of the voice from one utterance to the next, and so do we between pieces."""
+    path = repeated(tmp_path / "two-minutes.wav", DATA / "longer.wav", 3)
+    vosk.SetLogLevel(-1)
+    recognizer = vosk.KaldiRecognizer(vosk.Model(model_path=str(MODEL)), 16_000)
+    recognizer.SetWords(True)
+    uncut: list[dict[str, Any]] = []
+    with wave.open(str(path)) as file:
+        while block := file.readframes(4000):
+            if recognizer.AcceptWaveform(block):
+                uncut += json.loads(recognizer.Result()).get("result", [])
+    uncut += json.loads(recognizer.FinalResult()).get("result", [])
+    words = transcribe(engine, path).words
+    assert [word.word for word in words] == [word["word"] for word in uncut]
+    for word, same in zip(words, uncut, strict=True):
+        assert (word.start, word.end) == pytest.approx((same["start"], same["end"]), abs=0.031)
 
 
 def test_unknown_sounds_are_left_out() -> None:
