@@ -1,0 +1,127 @@
+"""Whether cutting long recordings costs words: `python -m bench.speech_words --model FOLDER [--turns 64]`.
+
+A Korean weather report of known words, made of recorded pieces of speech (MBROLA's voice hn1 with the rhythm and pitch
+of a person, as its authors ship it), at many speeds and pitches one after another: the loop of Vosk's own example hears
+it uncut, our engine in pieces on several cores. Tells the character error rate of both against the text (Korean models
+split words as they like, so spaces say nothing), and the difference with its 95 % interval over the turns.
+
+Needs `apt install mbrola mbrola-hn1` (Debian's contrib and non-free), or their files' place with --mbrola and --voice,
+and `pip install -r bench/requirements.txt`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import subprocess
+import tempfile
+import wave
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.report import report
+from bench.speech import Word, example, ours
+
+SPOKEN = {
+    "s131": "바람과 해님이 서로 힘이 더 세다고 다투고 있었습니다",
+    "s132": "벌써 사흘째 남부 지방에 호우는 계속되고 있습니다 오늘 하루만도 전남과 영남 내륙 지방으로는 백 밀리미터가 "
+    "넘는 많은 비가 내렸습니다 지금도 여전히 경남과 전남 남해안 지방으로는 호우 경보가 내려져 있고 전북과 전남 내륙 "
+    "지방으로는 호우 주의보가 내려진 가운데 오늘 밤 사이에도 천둥 번개가 치면서 집중 호우가 내릴 가능성이 높습니다",
+}
+"""What the examples of the voice say."""
+
+RATE = 16_000
+PAUSE_SECONDS = 0.6
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One reading of all of it."""
+
+    start: float
+    end: float
+    """Seconds in the recording; the pause after it is in."""
+
+
+def main() -> None:
+    """Measure, print one JSON line, and keep it."""
+    parser = argparse.ArgumentParser(prog="python -m bench.speech_words", description=__doc__)
+    parser.add_argument("--model", type=Path, required=True)
+    parser.add_argument("--mbrola", default="mbrola", help="the program")
+    parser.add_argument("--voice", type=Path, default=Path("/usr/share/mbrola/hn1/hn1"))
+    parser.add_argument("--examples", type=Path, default=Path("/usr/share/doc/mbrola-hn1/examples"))
+    parser.add_argument("--turns", type=int, default=64)
+    parser.add_argument("--workers", type=int, default=2)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        sound = Path(folder) / "speech.wav"
+        turns = _speak(sound, options)
+        _, uncut = example(options.model, sound)
+        _, cut = ours(options.model, options.workers, sound)
+    text = _plain("".join(SPOKEN.values()))
+    wrong_uncut = [_errors(text, _said(uncut, turn)) for turn in turns]
+    wrong_cut = [_errors(text, _said(cut, turn)) for turn in turns]
+    characters = len(text) * len(turns)
+    low, high = _interval(wrong_uncut, wrong_cut, len(text))
+    report(
+        "speech_words-ko",
+        {
+            "recording_seconds": round(turns[-1].end, 1),
+            "turns": len(turns),
+            "characters": characters,
+            "character_error_rate_uncut": round(sum(wrong_uncut) / characters, 4),
+            "character_error_rate_in_pieces": round(sum(wrong_cut) / characters, 4),
+            "points_more_in_pieces": round(100 * (sum(wrong_cut) - sum(wrong_uncut)) / characters, 2),
+            "points_more_95_percent_interval": [low, high],
+        },
+    )
+
+
+def _speak(path: Path, options: argparse.Namespace) -> list[Turn]:
+    """Write the recording; where each turn is."""
+    turns: list[Turn] = []
+    chance = random.Random(1)
+    with wave.open(str(path), "wb") as out:
+        out.setparams((1, 2, RATE, 0, "NONE", ""))
+        for _ in range(options.turns):
+            pitch, slower = chance.uniform(0.8, 1.25), chance.uniform(0.85, 1.2)
+            start = out.tell() / RATE
+            for name in SPOKEN:
+                raw = path.with_suffix(".raw")
+                score = options.examples / f"{name}.pho"
+                scaled = ["-f", f"{pitch:.3f}", "-t", f"{slower:.3f}"]
+                subprocess.run([options.mbrola, *scaled, options.voice, score, raw], check=True, capture_output=True)
+                out.writeframes(raw.read_bytes() + bytes(2 * int(PAUSE_SECONDS * RATE)))
+            turns.append(Turn(start, out.tell() / RATE))
+    return turns
+
+
+def _said(words: list[Word], turn: Turn) -> str:
+    return _plain("".join(word for word, start in words if turn.start <= start < turn.end))
+
+
+def _plain(text: str) -> str:
+    return "".join(char for char in text if char.isalpha())
+
+
+def _errors(text: str, said: str) -> int:
+    """Levenshtein's distance."""
+    row = list(range(len(said) + 1))
+    for number, wanted in enumerate(text, start=1):
+        before, row[0] = row[0], number
+        for place, given in enumerate(said, start=1):
+            before, row[place] = row[place], min(row[place] + 1, row[place - 1] + 1, before + (wanted != given))
+    return row[-1]
+
+
+def _interval(uncut: list[int], cut: list[int], characters: int) -> tuple[float, float]:
+    """Percentage points, by drawing the turns anew (the bootstrap)."""
+    chance = random.Random(1)
+    apart = [b - a for a, b in zip(uncut, cut, strict=True)]
+    drawn = sorted(sum(chance.choices(apart, k=len(apart))) for _ in range(2000))
+    points = [round(100 * drawn[place] / (characters * len(apart)), 2) for place in (50, 1949)]
+    return points[0], points[1]
+
+
+if __name__ == "__main__":
+    main()
