@@ -66,7 +66,7 @@ class LocalEngine(ABC):
 
     def transcribe(self, request: TranscribeRequest, file: Path, on_event: OnEvent, cancel: Event) -> Transcript:
         self.check(request)
-        reading = self.read(file, self._cores.size + long_file.AHEAD)
+        reading = self.read(file, self._cores.size + long_file.AHEAD, self._cores.size)
         segments: list[Segment] = []
         voices: list[Voice | None] = []
 
@@ -91,9 +91,9 @@ class LocalEngine(ABC):
         on_event(Progress("transcribe", round(duration), round(duration), 1.0))
         return self.transcript(segments, duration, reading.notes)
 
-    def read(self, file: Path, ahead: int) -> long_file.Reading:
-        """Read and cut a file, `ahead` pieces at most before one is done with."""
-        return long_file.Reading(self._models, file.resolve(), self._max_seconds, ahead, self.lengths)
+    def read(self, file: Path, ahead: int, recognisers: int = 0) -> long_file.Reading:
+        """Read and cut a file, `ahead` pieces at most before one is done with. `recognisers`: see pieces.cut."""
+        return long_file.Reading(self._models, file.resolve(), self._max_seconds, ahead, self.lengths, recognisers)
 
     def segment(self, words: long_file.Words, begins: float) -> Segment | None:
         """An utterance of a piece that begins at `begins` seconds, or None without a known word."""

@@ -59,8 +59,10 @@ class Cut:
 class Reading:
     """A file that is read and cut into pieces by a child of its own."""
 
-    def __init__(self, models: Models, path: Path, max_seconds: float, ahead: int, lengths: Lengths = USUAL) -> None:
-        """`ahead`: pieces that are read before one is given back by `done_with_one`."""
+    def __init__(
+        self, models: Models, path: Path, max_seconds: float, ahead: int, lengths: Lengths = USUAL, recognisers: int = 0
+    ) -> None:
+        """`ahead`: pieces that are read before one is given back by `done_with_one`. `recognisers`: see pieces.cut."""
         self._models = models
         self._task: dict[str, Any] = {
             "kind": "read",
@@ -68,6 +70,7 @@ class Reading:
             "max_seconds": max_seconds,
             "ahead": ahead,
             "lengths": astuple(lengths),
+            "recognisers": recognisers,
         }
         self._allowed = ahead
         self._lock = threading.Lock()

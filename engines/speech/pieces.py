@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import operator
 from array import array
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 SAMPLE_RATE = 16_000
@@ -36,8 +36,20 @@ class Lengths:
     aimed: float = 40.0
     longest: float = 60.0
 
+    def toward_the_end(self, whole: float | None, start: float, recognisers: int) -> Lengths:
+        """Of the piece that begins at `start` of a recording of about `whole` seconds: shorter where little is left for
+        so many recognisers, that all are done at about the same time (guided self-scheduling, Polychronopoulos and
+        Kuck, 1987). A recording that is one piece stays one."""
+        if whole is None or not recognisers or not self.aimed < whole or start >= whole:
+            return self
+        part = min(max((whole - start) / (2 * recognisers * self.aimed), LEAST_PART), 1.0)
+        return Lengths(part * self.shortest, part * self.aimed, self.longest)
+
 
 USUAL = Lengths()
+
+LEAST_PART = 0.5
+"""Of the usual lengths, at the end of a recording."""
 
 PAUSES = (1.02, 0.69, 0.51, 0.36)
 """Lengths of pauses in seconds, the best first. The last is a breath: half of it on each side keeps words whole."""
@@ -61,15 +73,25 @@ class Piece:
         return len(self.sound) / 2 / SAMPLE_RATE
 
 
-def cut(blocks: Iterable[bytes], lengths: Lengths = USUAL) -> Iterator[Piece]:
+def cut(
+    blocks: Iterable[bytes],
+    usual: Lengths = USUAL,
+    whole: Callable[[], float | None] = lambda: None,
+    recognisers: int = 0,
+) -> Iterator[Piece]:
     """The recording's pieces, in order, without a sample lost; the same ones every time. Holds one piece at a time.
 
-    A recording of at most `lengths.aimed` seconds is one piece, and a piece that is cut again stays whole.
+    A recording of at most `usual.aimed` seconds is one piece, and a piece that is cut again stays whole. `whole`: about
+    how many seconds it has, asked once it has begun. `recognisers`: how many share the pieces; 0 where each piece is
+    heard by itself.
     """
     sound = bytearray()
     levels: list[float] = []
     start = 0
+    lengths: Lengths | None = None
     for block in blocks:
+        if lengths is None:
+            lengths = usual.toward_the_end(whole(), start / SAMPLE_RATE, recognisers)
         sound += block
         while len(sound) // 2 // FRAME > len(levels):
             at = len(levels) * FRAME * 2
@@ -84,6 +106,7 @@ def cut(blocks: Iterable[bytes], lengths: Lengths = USUAL) -> Iterator[Piece]:
             yield Piece(start, bytes(sound[: end * FRAME * 2]))
             start += end * FRAME
             del sound[: end * FRAME * 2], levels[:end]
+            lengths = usual.toward_the_end(whole(), start / SAMPLE_RATE, recognisers)
     if sound or not start:
         yield Piece(start, bytes(sound))
 

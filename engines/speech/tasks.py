@@ -168,7 +168,8 @@ def read(task: Message, channel: Channel) -> None:
     lengths = Lengths(*task["lengths"])
     try:
         with open_audio(Path(task["path"])) as audio:
-            for piece in cut(audio.blocks(task["max_seconds"]), lengths):
+            blocks = audio.blocks(task["max_seconds"])
+            for piece in cut(blocks, lengths, lambda: audio.estimate, task["recognisers"]):
                 with file_of([piece.sound]) as file:
                     about = {"start": piece.start, "samples": len(piece.sound) // 2}
                     channel.send({"event": "piece", **about, "estimate": audio.estimate}, file.fileno())

@@ -11,8 +11,8 @@ On standard input (see wire.py), in: {"id", "task": {...}} with a socket for the
 "ready"}, {"event": "ended", "id", "status"} as os.waitpid tells it. When it closes, the studio is gone and all end.
 
 Tasks, each over its own socket:
-  {"kind": "read", "path", "max_seconds", "ahead", "lengths"}: cut the file into pieces of such Lengths. Out: "piece"
-    (start, samples, seconds, estimate) with a file of sound, at most `ahead` before a {"more": 1} came for each; then
+  {"kind": "read", "path", "max_seconds", "ahead", "lengths", "recognisers"}: cut the file as pieces.cut does. Out:
+    "piece" (start, samples, estimate) with a file of sound, at most `ahead` before a {"more": 1} came for each; then
     "done" (duration, notes) or "failed" (field, message).
   {"kind": "recognise", "grammar", "speakers"}: in, any number of times: {} with a file of sound. Out for each:
     "progress" (seconds) and "segment" (words; with a speaker model also voice, its x-vector, and frames, of how many),
@@ -38,6 +38,7 @@ import vosk
 
 from engines.speech.audio import BLOCK_BYTES
 from engines.speech.mono import SAMPLE_RATE
+from engines.speech.pieces import FRAME
 from engines.speech.tasks import Server, frames, read, serve_by_threads
 from engines.speech.warm_up import needs_warm_up, warm_up
 from engines.wire import FILE_MARK, THREADS, Channel, Message
@@ -46,8 +47,8 @@ PROGRESS_SECONDS = 0.2
 """Least time between two progress lines; the studio also takes them as a sign of life."""
 
 
-SETTLING = bytes(2 * int(0.6 * SAMPLE_RATE))
-"""Silence behind each piece, in which its last word is told: as long as sound may take to become words.
+SETTLING = bytes(2 * 17 * FRAME)
+"""Half a second of silence behind each piece, in which its last word is told: so long sound may take to become words.
 
 A recogniser that is told of the sound's end needs none, but forgets the voice that it has got used to. With Vosk's
 small Korean model that cost 0.8 in 100 characters of long recordings (bench/speech_words.py)."""
@@ -144,7 +145,11 @@ def _send_words(result: str, origin: int, size: int, channel: Channel) -> None:
     """`size`: bytes of the piece so far, which its words are within."""
     told: dict[str, Any] = json.loads(result)
     end = size / 2 / SAMPLE_RATE
-    words = [{**word, "end": min(word["end"], end)} for word in _from(origin, told) if word["start"] < end]
+    # A word may be found to begin in the silence before it, or to end in that behind it.
+    words = [
+        {**word, "start": min(max(word["start"], 0.0), end), "end": min(max(word["end"], 0.0), end)}
+        for word in _from(origin, told)
+    ]
     if words:
         voice = {"voice": told["spk"], "frames": told["spk_frames"]} if "spk" in told else {}
         channel.send({"event": "segment", "words": words, **voice})

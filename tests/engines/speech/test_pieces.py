@@ -22,8 +22,9 @@ def sound(*parts: tuple[float, int]) -> bytes:
     return samples.tobytes()
 
 
-def pieces(data: bytes) -> list[Piece]:
-    return list(cut(data[at : at + BLOCK] for at in range(0, len(data), BLOCK)))
+def pieces(data: bytes, whole: float | None = None, recognisers: int = 0) -> list[Piece]:
+    blocks = (data[at : at + BLOCK] for at in range(0, len(data), BLOCK))
+    return list(cut(blocks, USUAL, lambda: whole, recognisers))
 
 
 def test_no_sample_is_lost_and_every_cut_is_on_the_grid() -> None:
@@ -46,6 +47,30 @@ def test_cuts_lie_in_the_pauses_with_silence_on_both_sides(loud: int, background
         # A pause begins 9 s after each turn of 9.6 s: the cut is at least 0.15 s away from its ends.
         into = piece.start / SAMPLE_RATE % 9.6 - 9.0
         assert 0.15 <= into <= 0.45
+
+
+def test_pieces_get_shorter_toward_the_end_so_that_all_recognisers_end_together() -> None:
+    data = sound(*[(3.3, 8000), (0.7, 20)] * 75)
+    found = pieces(data, 300.0, 2)
+    assert b"".join(piece.sound for piece in found) == data
+    assert found[0].seconds > 1.5 * found[-1].seconds
+    assert all(USUAL.shortest / 2 <= piece.seconds for piece in found[:-1])
+    totals = [0.0, 0.0]
+    for piece in found:
+        totals[totals.index(min(totals))] += piece.seconds
+    assert max(totals) < 1.05 * 150
+
+
+@pytest.mark.parametrize("told", [None, 1.0, 55.0, 100_000.0])
+def test_a_header_that_lies_about_the_length_costs_nothing(told: float | None) -> None:
+    data = sound(*[(3.3, 8000), (0.7, 20)] * 30)
+    found = pieces(data, told, 2)
+    assert b"".join(piece.sound for piece in found) == data
+    assert all(USUAL.shortest / 2 <= piece.seconds <= USUAL.longest for piece in found[:-1])
+
+
+def test_a_short_recording_stays_whole_however_many_could_share_it() -> None:
+    assert len(pieces(sound(*[(3.3, 8000), (0.7, 20)] * 9), 36.0, 8)) == 1
 
 
 def test_a_longer_pause_is_preferred() -> None:
