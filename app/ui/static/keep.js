@@ -147,15 +147,20 @@ window.studio = (() => {
     for (const kind of ["wheel", "pointerdown", "keydown"]) addEventListener(kind, () => (touched = true), { once: true });
     let focused = !place.focus;
     let calm = Infinity; // When all was in its place for long enough.
-    watch(() => {
+    let done = false;
+    const restore = () => {
+      if (done) return true;
       const now = performance.now();
       for (const id of place.open) {
         if (!label(id) || isOpen(id) || now - (pressed.get(id) ?? -Infinity) < PRESS_MS) continue;
         pressed.set(id, now);
         label(id).click();
+        // Gradio may close it once more, and that may be the last that happens on the page.
+        setTimeout(restore, PRESS_MS + 1);
         focused = !place.focus;
       }
-      if (touched || now > Math.min(until, calm)) return true;
+      done = touched || now > Math.min(until, calm);
+      if (done) return true;
       const field = at(place.focus);
       if (!focused && field?.checkVisibility() && !field.disabled) {
         field.focus({ preventScroll: true });
@@ -163,11 +168,11 @@ window.studio = (() => {
         focused = true;
       }
       if (place.top > 0) scrollTo({ top: place.top, behavior: "instant" });
-      // Gradio may yet close a box that was opened before it was done with the page.
       const all = focused && place.open.every(isOpen) && scrollY >= place.top - 1;
       calm = all ? Math.min(calm, now + CALM_MS) : Infinity;
       return false;
-    });
+    };
+    watch(restore);
   }
 
   return { read, write, keep, kept, jobs, keepJobs, own, watch, pathTo, at };
