@@ -38,6 +38,12 @@ is Gradio's default. Its `gr.SelectData` would be the first press's again: what 
 ONCE: dict[str, Any] = QUIET | {"trigger_mode": "once"}
 """For what must not be done twice when it is pressed twice."""
 
+SENT = "() => ({ __type__: 'update', interactive: false })"
+"""Switches the main button off when it is pressed. Over a slow line it takes half a second to see anything else."""
+
+FREE = "() => [true, false].map((interactive) => ({ __type__: 'update', interactive }))"
+"""Switches the main button on and Cancel off, in the browser: over a slow line the studio would do it late."""
+
 Values = dict[Any, Any]
 """What an event gets: values keyed by component."""
 
@@ -164,11 +170,12 @@ def wire_work(
         (triggers, start, inputs),
         ([buttons.again.click], again, inputs | {buttons.jobs}),
     ):
+        gr.on(pressed, None, None, [buttons.go], js=SENT, **QUIET)  # Before the other: Gradio waits for one's end.
         started = gr.on(pressed, begin, known, everything, **ONCE)
         # "once" ignores a press until the browser has seen the event's end, which comes after its last update: a button
         # that this update enabled would do nothing for a moment.
         for ended in (started.then, started.failure):  # Gradio 6.31 does not run `then` after a failure.
-            ended(lambda: buttons.busy(False), None, [buttons.go, buttons.cancel], **QUIET)
+            ended(None, None, [buttons.go, buttons.cancel], js=FREE, **QUIET)
     buttons.cancel.click(stop, {buttons.jobs}, [buttons.cancel], **QUIET)
     kept = f"() => window.studio.jobs('{buttons.tab}')"
     gr.on([root.load], resume, {buttons.jobs}, everything, js=kept, **QUIET)

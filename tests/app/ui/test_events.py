@@ -153,7 +153,8 @@ def page_event(config: dict[str, Any], button: str, given: dict[str, Any]) -> tu
     """The index of what a press of the button starts, and its values: those given by elem_id, else as on a new page."""
     ids = {part["props"].get("elem_id"): part["id"] for part in config["components"]}
     parts = {part["id"]: part for part in config["components"]}
-    event = next(fn for fn in config["dependencies"] if [ids[button], "click"] in fn["targets"])
+    pressed = (fn for fn in config["dependencies"] if [ids[button], "click"] in fn["targets"])
+    event = next(fn for fn in pressed if fn["backend_fn"])
     values = [
         given.get(parts[part]["props"].get("elem_id"), parts[part]["props"].get("value")) for part in event["inputs"]
     ]

@@ -104,6 +104,24 @@ def test_the_keyboard_does_it_all(page: Page, served: Served) -> None:
     expect(page.locator("#avatar-go")).to_be_focused()
 
 
+def test_a_press_is_seen_before_the_studio_has_heard_of_it(page: Page) -> None:
+    page.evaluate("""() => {
+        const send = window.fetch;
+        const held = new Promise((go) => (window.release = go));
+        window.fetch = async (...request) => {
+            if (new URL(request[0].url ?? request[0], location.href).pathname.endsWith("/queue/join")) await held;
+            return send(...request);
+        };
+    }""")
+    start(page, "avatar", "A patient knight")
+    expect(page.locator("#avatar-go")).to_be_disabled()
+    expect(page.locator("#avatar-status [data-job]")).to_have_count(0)
+    page.evaluate("window.release()")
+    until_done(page, "avatar")
+    expect(page.locator("#avatar-go")).to_be_enabled()
+    expect(page.locator("#avatar-cancel")).to_be_disabled()
+
+
 def test_each_line_and_each_alternative_is_a_job(page: Page, served: Served) -> None:
     prompt = page.locator("#avatar-prompt textarea")
     prompt.fill("A {red|blue} knight")
