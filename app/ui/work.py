@@ -137,13 +137,17 @@ def wire_work(
         async for updates in _follow(work, queue, ids, account, at_end={}, refused=started.refused):
             yield updates
 
+    resuming: dict[str, _Resuming] = {}
+
     async def start(values: Values, request: gr.Request) -> AsyncIterator[Updates]:
+        await _no_longer(resuming.get(request.session_hash))
         account = account_for(request, work.kind)
         started = await run_blocking(work.submit, values, account)
         async for updates in follow(started, account):
             yield updates
 
     async def again(values: Values, request: gr.Request) -> AsyncIterator[Updates]:
+        await _no_longer(resuming.get(request.session_hash))
         account = account_for(request, work.kind)
         sent = [await queue.get(job_id, account) for job_id in _ids(values[buttons.jobs])]
         failed = [job for job in sent if job.state is JobState.FAILED]
@@ -152,7 +156,16 @@ def wire_work(
             yield updates
 
     async def resume(values: Values, request: gr.Request) -> AsyncIterator[Updates]:
-        account = account_of(request)
+        this = resuming[request.session_hash] = _Resuming()
+        try:
+            async for updates in _until(this.unwanted, found_again(values, account_of(request))):
+                yield updates
+        finally:
+            # Gradio asks for the next update when it has sent the last one: all of them are on their way now.
+            this.over.set()
+            resuming.pop(request.session_hash, None)
+
+    async def found_again(values: Values, account: str) -> AsyncIterator[Updates]:
         yield await work.recent(account)
         ids = [job_id for job_id in _ids(values[buttons.jobs]) if await _is_known(queue, job_id, account)]
         if ids:
@@ -170,7 +183,9 @@ def wire_work(
         (triggers, start, inputs),
         ([buttons.again.click], again, inputs | {buttons.jobs}),
     ):
-        gr.on(pressed, None, None, [buttons.go], js=SENT, **QUIET)  # Before the other: Gradio waits for one's end.
+        # Gradio does these one after the other, each when the one before has ended.
+        gr.on(pressed, None, None, [buttons.go], js=SENT, **QUIET)
+        gr.on(pressed, None, None, None, js=f"() => window.studio.found('{buttons.tab}')", **QUIET)
         started = gr.on(pressed, begin, known, everything, **ONCE)
         # "once" ignores a press until the browser has seen the event's end, which comes after its last update: a button
         # that this update enabled would do nothing for a moment.
@@ -178,7 +193,46 @@ def wire_work(
             ended(None, None, [buttons.go, buttons.cancel], js=FREE, **QUIET)
     buttons.cancel.click(stop, {buttons.jobs}, [buttons.cancel], **QUIET)
     kept = f"() => window.studio.jobs('{buttons.tab}')"
-    gr.on([root.load], resume, {buttons.jobs}, everything, js=kept, **QUIET)
+    resumed = gr.on([root.load], resume, {buttons.jobs}, everything, js=kept, **QUIET)
+    for ended in (resumed.then, resumed.failure):
+        ended(None, None, None, js=f"() => window.studio.hasFound('{buttons.tab}')", **QUIET)
+
+
+@dataclass(frozen=True, slots=True)
+class _Resuming:
+    """A page that has just been loaded, and finds its jobs again."""
+
+    unwanted: asyncio.Event = field(default_factory=asyncio.Event)
+    over: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+async def _no_longer(resuming: _Resuming | None) -> None:
+    """Let nothing of an earlier job come after what is told of the one that somebody starts now."""
+    if resuming is not None:
+        resuming.unwanted.set()
+        await resuming.over.wait()
+
+
+async def _until(unwanted: asyncio.Event, updates: AsyncIterator[Updates]) -> AsyncIterator[Updates]:
+    """The updates, at most until then."""
+    stop = asyncio.create_task(unwanted.wait())
+    following: asyncio.Future[Updates] | None = None
+    try:
+        while True:
+            following = asyncio.ensure_future(anext(updates))
+            await asyncio.wait({following, stop}, return_when=asyncio.FIRST_COMPLETED)
+            if stop.done():
+                return
+            try:
+                update = following.result()
+            except StopAsyncIteration:
+                return
+            yield update
+    finally:
+        stop.cancel()
+        if following is not None:
+            following.cancel()
+            await asyncio.wait({following})
 
 
 def _ids(jobs: str | None) -> list[str]:

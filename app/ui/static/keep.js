@@ -8,6 +8,7 @@ window.studio = (() => {
   const SETTLE_MS = 8000; // How long the page may take until it is as long as it was.
   const CALM_MS = 1500;
   const PRESS_MS = 300;
+  const FIND_MS = 2000;
   const given = new Set(); // Forms that have got back what was kept: before that, their values are no news.
 
   const read = (key) => {
@@ -62,6 +63,15 @@ window.studio = (() => {
 
   const jobs = (tab) => read(`jobs-${tab}`) ?? "";
   const keepJobs = (tab, ids) => write(`jobs-${tab}`, ids);
+
+  // Before a job is sent, the page has to be done with those that it finds again: what comes of both at once it would
+  // draw in any order. One that is still at work is let go of by the studio.
+  const done = new Set();
+  const hasFound = (tab) => done.add(tab);
+  const found = async (tab) => {
+    const until = performance.now() + FIND_MS;
+    while (!done.has(tab) && performance.now() < until) await new Promise((go) => setTimeout(go, 20));
+  };
 
   // Another account in the same browser tab sees nothing of the one before.
   const own = (account) => {
@@ -175,5 +185,5 @@ window.studio = (() => {
     watch(restore);
   }
 
-  return { read, write, keep, kept, jobs, keepJobs, own, watch, pathTo, at };
+  return { read, write, keep, kept, jobs, keepJobs, hasFound, found, own, watch, pathTo, at };
 })();

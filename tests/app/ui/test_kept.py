@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
+import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.app.conftest import Served
-from tests.app.ui.steps import open_tab, unfold
+from tests.app.ui.steps import last_job, open_tab, start, unfold, until_done
 from tests.browser import PHONE, new_profile, open_page
+from tests.serving import until
 
 
 def test_the_form_the_tab_and_the_place_survive_a_reload(browser: Browser, served: Served) -> None:
@@ -60,6 +62,46 @@ def test_a_lost_connection_is_said_and_comes_back_by_itself(browser: Browser, se
     assert page.evaluate("window.mark") == 1
     expect(page.locator("#avatar-prompt textarea")).to_have_value("A knight")
     page.context.close()
+
+
+@pytest.mark.parametrize("finished", [True, False])
+def test_who_presses_right_after_a_reload_sees_that_job(page: Page, served: Served, finished: bool) -> None:
+    """And not the one before, which the page finds again at the same time."""
+    slow_line(page)
+    try:
+        served.image.gate.clear()
+        start(page, "avatar", "An older knight")
+        expect(page.locator("#avatar-status .progress.running")).to_be_visible()
+        [older] = served.running()
+        if finished:
+            served.image.gate.set()
+            until_done(page, "avatar")
+            served.image.gate.clear()
+        page.reload()
+        page.locator("#avatar-go:enabled").wait_for()
+        start(page, "avatar", "A newer knight")
+        page.wait_for_function(
+            "older => (sessionStorage['carrot-jobs-avatar'] ?? older) !== JSON.stringify(older)", arg=older
+        )
+        expect(page.locator("#avatar-status .progress")).not_to_have_class("progress done")
+        # Cancel is about the newer one.
+        page.locator("#avatar-cancel").click()
+        expect(page.locator("#avatar-status")).to_contain_text("Cancelled")
+    finally:
+        served.image.gate.set()
+    until(lambda: not served.running())
+    assert served.recent("avatar", limit=1)[0].id == older
+    page.wait_for_timeout(500)
+    expect(page.locator("#avatar-status")).to_contain_text("Cancelled")
+    assert last_job(page, "avatar") != older
+
+
+def slow_line(page: Page) -> None:
+    """As through a tunnel to the other side of the world."""
+    devtools = page.context.new_cdp_session(page)
+    devtools.send("Network.enable")
+    speeds = {"offline": False, "latency": 200, "downloadThroughput": -1, "uploadThroughput": -1}
+    devtools.send("Network.emulateNetworkConditions", speeds)
 
 
 def test_somebody_else_in_the_same_browser_tab_finds_nothing(page: Page) -> None:
