@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,6 +22,9 @@ from engines.speech.paragraphs import ParagraphRule
 
 FRAME_SECONDS = 0.2
 """Shortest time between two updates of the page: more than ten a second help nobody."""
+
+END_SECONDS = 2.0
+"""Longest wait for a page to be done with the jobs that it found again."""
 
 QUIET: dict[str, Any] = {
     "api_visibility": "private",
@@ -210,7 +214,9 @@ async def _no_longer(resuming: _Resuming | None) -> None:
     """Let nothing of an earlier job come after what is told of the one that somebody starts now."""
     if resuming is not None:
         resuming.unwanted.set()
-        await resuming.over.wait()
+        # A page that has gone away asks for no further update, and that one's end comes late.
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(resuming.over.wait(), END_SECONDS)
 
 
 async def _until(unwanted: asyncio.Event, updates: AsyncIterator[Updates]) -> AsyncIterator[Updates]:
@@ -232,7 +238,7 @@ async def _until(unwanted: asyncio.Event, updates: AsyncIterator[Updates]) -> As
         stop.cancel()
         if following is not None:
             following.cancel()
-            await asyncio.wait({following})
+            await asyncio.gather(following, return_exceptions=True)
 
 
 def _ids(jobs: str | None) -> list[str]:
