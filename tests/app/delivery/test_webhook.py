@@ -333,6 +333,8 @@ def test_prometheus_reads_jobs_workers_and_the_backlog(served: Served, receiver:
     with held(served):
         make(served, receiver.origin)
         until(lambda: 'studio_jobs{kind="avatar",state="running"} 1.0' in served.http.get("/metrics").text)
+    # Its message is not to come in the next test.
+    until(lambda: len(receiver.messages) == 2)
     assert httpx.get(f"{served.url}/metrics").status_code == 401
 
 
