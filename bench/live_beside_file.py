@@ -31,7 +31,7 @@ import httpx
 from websockets.asyncio.client import connect
 
 from bench.report import report
-from bench.speech import ROOT, SAY, memory_mb, processes_of, speak
+from bench.speech import ROOT, SAY, memory_mb, processes_of, speak, until_idle
 
 BUILT_IN = ROOT / "models" / "vosk-demo-en"
 
@@ -135,6 +135,8 @@ async def measure(model: Path, language: str, hours: float, seconds: float, coun
         with wave.open(str(short)) as file:
             sound = file.readframes(file.getnframes())
         async with service(model, hours * 60 + 5) as (url, pid), httpx.AsyncClient(base_url=url, timeout=7200) as http:
+            # A loaded model warms up while nobody asks for anything.
+            await asyncio.to_thread(until_idle, pid)
             alone = await speakers(url, sound, count)
             before = sum(map(memory_mb, processes_of(pid)))
             memory: list[float] = []

@@ -157,7 +157,7 @@ def ours(model: Path, workers: int, sound: Path) -> tuple[dict[str, Any], list[W
     words: list[Word] = []
     try:
         engine.load()
-        _until_idle(os.getpid())
+        until_idle(os.getpid())
 
         def work(first: Callable[[], None]) -> None:
             def on_event(event: events.Event) -> None:
@@ -234,7 +234,7 @@ def _computed(root: int) -> float:
     return ticks / os.sysconf("SC_CLK_TCK")
 
 
-def _until_idle(root: int) -> None:
+def until_idle(root: int) -> None:
     """A loaded model warms up while nobody asks for anything."""
     before = -1.0
     while (now := _computed(root)) - before > 0.05:
