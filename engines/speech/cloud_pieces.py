@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass, field
@@ -18,7 +18,7 @@ from typing import Protocol, TypeVar, runtime_checkable
 from engines.errors import InvalidMedia
 from engines.events import OnEvent, Progress, SegmentHeard
 from engines.requests import TranscribeRequest
-from engines.results import Segment, Transcript
+from engines.results import Segment, Transcript, Word
 from engines.speech.cloud_client import WHERE, CallFailed
 from engines.speech.long_file import Cut, Reading, Recogniser, Words
 
@@ -112,7 +112,7 @@ class Sending:
             return None
         self._failed = 0
         self._answers.append(answer)
-        return [_moved(segment, cut.begins) for segment in answer.segments]
+        return _own([_moved(segment, cut.sound_begins) for segment in answer.segments], cut)
 
     def _locally(self, cut: Cut) -> list[Segment]:
         heard: list[Words] = []
@@ -126,7 +126,7 @@ class Sending:
         with self.local.recogniser(self.request) as recogniser:
             recogniser.recognise(cut, on_message, self.stop)
         self._here += 1
-        return [segment for words in heard if (segment := self.local.segment(words, cut.begins))]
+        return _own(filter(None, (self.local.segment(words, cut.sound_begins) for words in heard)), cut)
 
     def _tell(self, cut: Cut) -> None:
         self._seconds += cut.seconds
@@ -161,7 +161,7 @@ def _flac_of(cut: Cut) -> bytes:
     # ffmpeg's libraries take a tenth of a second to import: a studio without a service does without.
     from engines.speech.flac import to_flac
 
-    return to_flac(os.pread(cut.file, cut.samples * 2, 0))
+    return to_flac(os.pread(cut.file, (cut.lead + cut.samples) * 2, 0))
 
 
 def _moved(segment: Segment, begins: float) -> Segment:
@@ -169,3 +169,21 @@ def _moved(segment: Segment, begins: float) -> Segment:
         word.model_copy(update={"start": begins + word.start, "end": begins + word.end}) for word in segment.words
     )
     return segment.model_copy(update={"start": begins + segment.start, "end": begins + segment.end, "words": words})
+
+
+def _own(segments: Iterable[Segment], cut: Cut) -> list[Segment]:
+    """Without the words of the lead, which are the piece's before."""
+    own = []
+    for segment in segments:
+        words = tuple(word for word in segment.words if _middle(word) >= cut.begins)
+        if len(words) == len(segment.words):
+            # Some services tell no words.
+            own += [segment] if words or _middle(segment) >= cut.begins else []
+        elif words:
+            text = " ".join(word.word for word in words)
+            own.append(Segment(text=text, start=words[0].start, end=words[-1].end, words=words))
+    return own
+
+
+def _middle(heard: Segment | Word) -> float:
+    return (heard.start + heard.end) / 2

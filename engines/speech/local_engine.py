@@ -19,7 +19,7 @@ from engines.speech import long_file
 from engines.speech.cores import Cores
 from engines.speech.live import ModelSession
 from engines.speech.model import read_model_info
-from engines.speech.pieces import USUAL, Lengths
+from engines.speech.pieces import ALONE, USUAL, Lengths
 from engines.speech.process import ModelProcess, Models, Timeouts
 from engines.speech.segments import read_segment
 from engines.speech.speakers import Voice, tell_apart
@@ -33,7 +33,10 @@ class LocalEngine(ABC):
     """The module that the process runs; it speaks as worker.py does."""
 
     lengths: ClassVar[Lengths] = USUAL
-    """Of the pieces that a file is cut into."""
+    """Of the pieces that a file is cut into, where a recogniser hears one after another."""
+
+    lengths_alone: ClassVar[Lengths] = ALONE
+    """Where it hears one only."""
 
     def __init__(
         self, model_folder: Path, *, workers: int, max_seconds: float, timeouts: Timeouts | None, platform: str
@@ -93,7 +96,8 @@ class LocalEngine(ABC):
 
     def read(self, file: Path, ahead: int, recognisers: int = 0) -> long_file.Reading:
         """Read and cut a file, `ahead` pieces at most before one is done with. `recognisers`: see pieces.cut."""
-        return long_file.Reading(self._models, file.resolve(), self._max_seconds, ahead, self.lengths, recognisers)
+        lengths = self.lengths if recognisers else self.lengths_alone
+        return long_file.Reading(self._models, file.resolve(), self._max_seconds, ahead, lengths, recognisers)
 
     def segment(self, words: long_file.Words, begins: float) -> Segment | None:
         """An utterance of a piece that begins at `begins` seconds, or None without a known word."""

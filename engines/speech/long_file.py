@@ -36,17 +36,24 @@ OnUtterance = Callable[[float, Message], None]
 
 @dataclass(slots=True)
 class Cut:
-    """One piece of a file, as a descriptor of its sound (16 kHz mono int16). `start`, `samples`: counted in samples."""
+    """One piece of a file, as a descriptor of its sound (16 kHz mono int16), with `lead` samples of what is before it.
+    `start`, `samples`: where the piece itself begins and how long it is, counted in samples."""
 
     number: int
     start: int
     samples: int
     file: int
+    lead: int = 0
 
     @property
     def begins(self) -> float:
         """Seconds from the beginning of the recording."""
         return self.start / SAMPLE_RATE
+
+    @property
+    def sound_begins(self) -> float:
+        """As `begins`, with the lead."""
+        return (self.start - self.lead) / SAMPLE_RATE
 
     @property
     def seconds(self) -> float:
@@ -121,7 +128,7 @@ class Reading:
                 self.estimate = message["estimate"] or 0.0
                 with self._lock:
                     self._allowed -= 1
-                yield Cut(number, message["start"], message["samples"], message[FILE_MARK])
+                yield Cut(number, message["start"], message["samples"], message[FILE_MARK], message["lead"])
                 number += 1
 
 

@@ -21,7 +21,7 @@ class OnnxEngine(LocalEngine):
 
     worker = "engines.speech.onnx_worker"
 
-    lengths = Lengths(8.0, 16.0, 24.0)
+    lengths = lengths_alone = Lengths(8.0, 16.0, 24.0)
     """Each piece is heard as a whole, and the model was trained on sentences: memory and time grow with the square of
     its length, and nothing is learnt of the voice from one to the next."""
 

@@ -10,7 +10,7 @@ import math
 import operator
 from array import array
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 SAMPLE_RATE = 16_000
 
@@ -35,6 +35,8 @@ class Lengths:
     shortest: float = 20.0
     aimed: float = 40.0
     longest: float = 60.0
+    lead: float = 0.0
+    """Of the sound before a piece, to be heard with it: for recognisers that know nothing of the voice yet."""
 
     def toward_the_end(self, whole: float | None, start: float, recognisers: int) -> Lengths:
         """Of the piece that begins at `start` of a recording of about `whole` seconds: shorter where little is left for
@@ -43,10 +45,14 @@ class Lengths:
         if whole is None or not recognisers or not self.aimed < whole or start >= whole:
             return self
         part = min(max((whole - start) / (2 * recognisers * self.aimed), LEAST_PART), 1.0)
-        return Lengths(part * self.shortest, part * self.aimed, self.longest)
+        return replace(self, shortest=part * self.shortest, aimed=part * self.aimed)
 
 
 USUAL = Lengths()
+
+ALONE = Lengths(aimed=34.0, longest=54.0, lead=6.0)
+"""Where each piece is heard by a recogniser of its own. With the lead it is no longer than a usual one, so that a
+service which cuts what it is sent leaves it whole."""
 
 LEAST_PART = 0.5
 """Of the usual lengths, at the end of a recording."""
@@ -63,10 +69,12 @@ SILENCE_DB = 26.0
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """Sound between two cuts, 16 kHz mono int16. `start`: samples from the beginning of the recording."""
+    """Sound between two cuts, 16 kHz mono int16, and the `lead` just before it. `start`: samples from the beginning of
+    the recording."""
 
     start: int
     sound: bytes
+    lead: bytes = b""
 
     @property
     def seconds(self) -> float:
@@ -86,6 +94,7 @@ def cut(
     heard by itself.
     """
     sound = bytearray()
+    lead = b""
     levels: list[float] = []
     start = 0
     lengths: Lengths | None = None
@@ -103,12 +112,20 @@ def cut(
             end = find_pause(levels, lengths)
             if end is None:
                 continue
-            yield Piece(start, bytes(sound[: end * FRAME * 2]))
+            piece = Piece(start, bytes(sound[: end * FRAME * 2]), lead)
+            yield piece
             start += end * FRAME
+            lead = _last(lead + piece.sound, usual.lead)
             del sound[: end * FRAME * 2], levels[:end]
             lengths = usual.toward_the_end(whole(), start / SAMPLE_RATE, recognisers)
     if sound or not start:
-        yield Piece(start, bytes(sound))
+        yield Piece(start, bytes(sound), lead)
+
+
+def _last(sound: bytes, seconds: float) -> bytes:
+    """Whole frames, so that times stay on their grid."""
+    frames = min(int(seconds * FRAMES_PER_SECOND), len(sound) // 2 // FRAME)
+    return sound[len(sound) - frames * FRAME * 2 :]
 
 
 def find_pause(levels: list[float], lengths: Lengths = USUAL) -> int | None:

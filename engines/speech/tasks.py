@@ -170,8 +170,8 @@ def read(task: Message, channel: Channel) -> None:
         with open_audio(Path(task["path"])) as audio:
             blocks = audio.blocks(task["max_seconds"])
             for piece in cut(blocks, lengths, lambda: audio.estimate, task["recognisers"]):
-                with file_of([piece.sound]) as file:
-                    about = {"start": piece.start, "samples": len(piece.sound) // 2}
+                with file_of([piece.lead, piece.sound]) as file:
+                    about = {"start": piece.start, "samples": len(piece.sound) // 2, "lead": len(piece.lead) // 2}
                     channel.send({"event": "piece", **about, "estimate": audio.estimate}, file.fileno())
                 ahead -= 1
                 while ahead <= 0:

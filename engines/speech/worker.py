@@ -12,8 +12,8 @@ On standard input (see wire.py), in: {"id", "task": {...}} with a socket for the
 
 Tasks, each over its own socket:
   {"kind": "read", "path", "max_seconds", "ahead", "lengths", "recognisers"}: cut the file as pieces.cut does. Out:
-    "piece" (start, samples, estimate) with a file of sound, at most `ahead` before a {"more": 1} came for each; then
-    "done" (duration, notes) or "failed" (field, message).
+    "piece" (start, samples, lead, estimate) with a file of sound, at most `ahead` before a {"more": 1} came for each;
+    then "done" (duration, notes) or "failed" (field, message).
   {"kind": "recognise", "grammar", "speakers"}: in, any number of times: {} with a file of sound. Out for each:
     "progress" (seconds) and "segment" (words; with a speaker model also voice, its x-vector, and frames, of how many),
     then "done". "grammar": all phrases to listen for, empty for the model's own; "speakers": a speaker model's folder.

@@ -482,13 +482,45 @@ def each_by_itself(engine: VoskEngine, path: Path) -> list[Word]:
         with closing(cut), engine.recogniser(request) as recogniser:
             recogniser.recognise(cut, told.append, Event())
         for message in told:
-            if message["event"] == "segment" and (segment := engine.segment(message["words"], cut.begins)):
-                words += segment.words
+            if message["event"] == "segment" and (segment := engine.segment(message["words"], cut.sound_begins)):
+                words += [word for word in segment.words if word.start >= cut.begins]
     return words
 
 
+AFTER_THE_LEAD = GOOD | {
+    "segments": [{"text": "from the", "start": 8.0, "end": 9.0}, {"text": "cloud", "start": 9.2, "end": 9.6}],
+    "words": [{**word, "start": 8.0 + word["start"], "end": 8.0 + word["end"]} for word in GOOD["words"]],
+}
+
+
+def test_words_before_a_piece_that_are_sent_with_it_are_told_once(engine: VoskEngine, two_minutes: Path) -> None:
+    """A service of another make, which says the same of each: what it says of the seconds before a piece is dropped."""
+    without_words = GOOD | {"words": []}
+    for body in (GOOD, without_words):
+        with scripted(Answer(body=body)) as script:
+            transcript = ask(CloudRunEngine(script.url, engine), two_minutes)
+            assert len(script.bodies) > 2
+        assert transcript.text == "from the cloud"
+    over_the_cut = GOOD | {
+        "segments": [{"text": "from the cloud", "start": 5.0, "end": 7.0}],
+        "words": [
+            {"word": "from", "start": 5.0, "end": 5.4, "confidence": 0.9},
+            {"word": "the", "start": 5.6, "end": 6.2, "confidence": 0.8},
+            {"word": "cloud", "start": 6.4, "end": 7.0, "confidence": 0.7},
+        ],
+    }
+    with scripted(Answer(body=over_the_cut)) as script:
+        transcript = ask(CloudRunEngine(script.url, engine), two_minutes)
+    assert [segment.text for segment in transcript.segments] == [
+        "from the cloud",
+        *["cloud"] * (len(script.bodies) - 1),
+    ]
+    second = transcript.segments[1]
+    assert (second.start, second.end) == (second.words[0].start, second.words[-1].end)
+
+
 def test_pieces_are_small_flac_and_are_with_the_service_at_once(engine: VoskEngine, two_minutes: Path) -> None:
-    with scripted(Answer()) as script:
+    with scripted(Answer(body=AFTER_THE_LEAD)) as script:
         transcript = ask(CloudRunEngine(script.url, engine), two_minutes)
     assert len(script.bodies) > 2
     assert all(b"fLaC" in body for body in script.bodies)
@@ -531,7 +563,8 @@ def test_a_service_that_stays_busy_is_given_up_in_the_end() -> None:
 def test_a_piece_that_the_service_does_not_manage_is_recognised_here(engine: VoskEngine, two_minutes: Path) -> None:
     # One at a time, so that it is known which piece gets which answer: the second fails with all its tries.
     options = CallOptions(backoff=0.01, at_once=1)
-    with scripted(Answer(), Answer(503), Answer(503), Answer(503), Answer()) as script:
+    good = Answer(body=AFTER_THE_LEAD)
+    with scripted(good, Answer(503), Answer(503), Answer(503), good) as script:
         transcript, heard = listen(CloudRunEngine(script.url, engine, options=options, sleep=Waits()), two_minutes)
     pieces = len(script.bodies) - 2
     assert f"answered 503, so 1 of {pieces} pieces" in transcript.note

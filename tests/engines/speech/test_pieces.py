@@ -7,7 +7,7 @@ from array import array
 
 import pytest
 
-from engines.speech.pieces import FRAME, SAMPLE_RATE, USUAL, Piece, cut
+from engines.speech.pieces import ALONE, FRAME, SAMPLE_RATE, USUAL, Lengths, Piece, cut
 
 BLOCK = 6400
 
@@ -22,9 +22,9 @@ def sound(*parts: tuple[float, int]) -> bytes:
     return samples.tobytes()
 
 
-def pieces(data: bytes, whole: float | None = None, recognisers: int = 0) -> list[Piece]:
+def pieces(data: bytes, whole: float | None = None, recognisers: int = 0, lengths: Lengths = USUAL) -> list[Piece]:
     blocks = (data[at : at + BLOCK] for at in range(0, len(data), BLOCK))
-    return list(cut(blocks, USUAL, lambda: whole, recognisers))
+    return list(cut(blocks, lengths, lambda: whole, recognisers))
 
 
 def test_no_sample_is_lost_and_every_cut_is_on_the_grid() -> None:
@@ -87,6 +87,27 @@ def test_sound_without_a_pause_is_cut_at_its_quietest_before_it_grows_too_long()
 def test_a_piece_that_is_cut_again_stays_whole() -> None:
     for piece in pieces(sound((44.0, 8000), (0.5, 5000), (60.0, 8000), *[(9.0, 8000), (0.6, 20)] * 8)):
         assert len(pieces(piece.sound)) == 1
+
+
+def test_a_piece_that_is_heard_alone_has_what_is_before_it_as_its_lead() -> None:
+    data = sound(*[(7.3, 8000), (0.6, 20)] * 20, (3.3333, 500))
+    found = pieces(data, lengths=ALONE)
+    assert b"".join(piece.sound for piece in found) == data
+    assert found[0].lead == b""
+    for piece in found[1:]:
+        lead = len(piece.lead) // 2
+        assert lead == pytest.approx(ALONE.lead * SAMPLE_RATE, abs=FRAME)
+        assert lead % FRAME == 0
+        assert data[(piece.start - lead) * 2 : piece.start * 2] == piece.lead
+        # A service that cuts what it is sent leaves it whole.
+        assert len(pieces(piece.lead + piece.sound)) == 1
+
+
+def test_a_lead_is_no_longer_than_what_is_before_it() -> None:
+    lengths = Lengths(shortest=2.0, aimed=4.0, longest=6.0, lead=100.0)
+    found = pieces(sound(*[(0.6, 8000), (0.4, 20)] * 15), lengths=lengths)
+    assert len(found) > 3
+    assert [len(piece.lead) // 2 for piece in found] == [piece.start for piece in found]
 
 
 def test_little_sound_is_one_piece() -> None:
