@@ -43,6 +43,10 @@ MENDED = {
     # A name for each radio button, and another whenever it is chosen: an arrow key that came before keys.js had named
     # it as its group went nowhere.
     "k(m,`name`,`radio-${++R??``}`),": "",
+    # To look up one language among all that a browser knows takes 14 ms; any browser knows the page's.
+    "var t=Intl.NumberFormat.supportedLocalesOf(e);return t.length>0?new Intl.Locale(t[0]):new Intl.Locale(": (
+        "return new Intl.Locale("
+    ),
     # Time that is shown nowhere here, counted in every frame: of an overlay while its event runs, and of "Loading" from
     # the page's first moment to its last, since what is taken away goes on counting.
     "W&&ze()": "void 0",
@@ -75,7 +79,7 @@ COMPONENT = re.compile(
 
 class Assets:
     """The files of a page with components of the given types. `build`: Gradio's `templates/frontend`; `own`: files of
-    ours, by name.
+    ours, by name, of which the style sheet comes behind Gradio's.
 
     Raises LookupError if this build is not laid out as Gradio 6.31's is.
     """
@@ -104,7 +108,8 @@ class Assets:
             if re.fullmatch(pattern, name):
                 return instead.encode()
         if name == SHEET:
-            return b"\n".join((self._folder / sheet).read_bytes() for sheet in self._sheets)
+            sheets = [(self._folder / sheet).read_bytes() for sheet in self._sheets]
+            return b"\n".join([*sheets, self._own.get(SHEET, b"")])
         if name in self._own:
             return self._own[name]
         if not re.fullmatch(r"[\w.-]+", name) or not (self._folder / name).is_file():
@@ -114,21 +119,19 @@ class Assets:
 
     def answer(self, name: str, headers: Headers) -> Response | None:
         """The answer to a request with these headers for the file; None if there is none. Reads files."""
-        content = self.read(name)
+        brotli = "br" in (part.split(";")[0].strip() for part in headers.get("accept-encoding", "").split(","))
+        # A page asks for ninety files: what is compressed is not read and mended again.
+        content = self._compressed.get(name) if brotli else None
         if content is None:
-            return None
-        told = {"Cache-Control": FOR_GOOD}
-        if _shrinks(name, content):
-            told["Vary"] = "Accept-Encoding"
-            if "br" in (part.split(";")[0].strip() for part in headers.get("accept-encoding", "").split(",")):
-                told["Content-Encoding"] = "br"
-                content = self._brotli(name, content)
+            content = self.read(name)
+            if content is None:
+                return None
+            if not _shrinks(name, content):
+                return Response(content, headers={"Cache-Control": FOR_GOOD}, media_type=_kind(name))
+            if brotli:
+                content = self._compressed[name] = _compress(content)
+        told = {"Cache-Control": FOR_GOOD, "Vary": "Accept-Encoding"} | ({"Content-Encoding": "br"} if brotli else {})
         return Response(content, headers=told, media_type=_kind(name))
-
-    def _brotli(self, name: str, content: bytes) -> bytes:
-        if name not in self._compressed:
-            self._compressed[name] = _compress(content)
-        return self._compressed[name]
 
     def _closure(self, types: set[str]) -> tuple[list[str], list[str]]:
         """Scripts and style sheets of the page, in the order in which Gradio would come to them."""

@@ -54,7 +54,10 @@ class Shell:
         modules = "".join(
             f'<link rel="modulepreload" crossorigin href="./{assets.address(name)}">' for name in assets.modules
         )
-        before = "".join(f'<script defer src="./{assets.address(name)}"></script>' for name in scripts)
+        # Else a browser asks for them last, and Gradio's wait for them.
+        before = "".join(
+            f'<script defer fetchpriority="high" src="./{assets.address(name)}"></script>' for name in scripts
+        )
         self._links = {
             MANIFEST_LINK: '<link rel="manifest" href="manifest.json" crossorigin="use-credentials">',
             # The style sheet first: nothing is drawn without it.

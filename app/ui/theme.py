@@ -10,8 +10,9 @@ import gradio as gr
 
 from app.i18n.language import language
 from app.i18n.texts import say
-from app.ui.assets import Assets
+from app.ui.assets import SHEET, Assets
 from app.ui.script_words import script_words
+from app.ui.sheet import scoped
 from app.ui.shell import preload
 
 STATIC = Path(__file__).parent / "static"
@@ -57,7 +58,6 @@ def mount_options() -> dict[str, Any]:
     """What `gr.mount_gradio_app` must be given for this page."""
     return {
         "theme": theme(),
-        "css": _static("style.css") + _static("transcript.css"),
         "favicon_path": str(STATIC / "carrot.svg"),
         "footer_links": ["api"],
         # Gradio would keep every run's inputs in the browser's storage.
@@ -70,7 +70,8 @@ def mount_options() -> dict[str, Any]:
 def own_files() -> dict[str, bytes]:
     """Files of ours that the page asks for, by name."""
     files = {name: (STATIC / name).read_bytes() for name in (FONT, TOUCH_ICON, *ICONS)}
-    return {**files, SCRIPT: page_script().encode()}
+    sheet = scoped(_static("style.css") + _static("transcript.css"), gr.__version__)
+    return {**files, SCRIPT: page_script().encode(), SHEET: sheet.encode()}
 
 
 def page_script() -> str:
