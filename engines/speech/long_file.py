@@ -233,6 +233,85 @@ class InOrder:
             self._head, self._until = self._head + 1, 0.0
 
 
+class Threads:
+    """One that reads a file, and one for each core that drives a recogniser. They tell the caller's thread, and only
+    that calls back."""
+
+    def __init__(self, models: Models, cores: Cores, share: Share, reading: Reading, how: Message) -> None:
+        self._new_recogniser = partial(Recogniser, models, cores, share, how)
+        self._reading = reading
+        self._stop = Event()
+        self._waiting: list[queue.SimpleQueue[Cut | None]] = [queue.SimpleQueue() for _ in range(cores.size)]
+        self._told: queue.SimpleQueue[tuple[Cut, Message] | BaseException | None] = queue.SimpleQueue()
+        works = (self._read, *(partial(self._drive, mine) for mine in self._waiting))
+        self._threads = [threading.Thread(target=self._run, args=(work,), daemon=True) for work in works]
+
+    def __enter__(self) -> Self:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self._stop.set()
+        for mine in self._waiting:
+            mine.put(None)
+        for thread in self._threads:
+            thread.join()
+        for mine in self._waiting:
+            while not mine.empty():
+                if cut := mine.get():
+                    cut.close()
+
+    def told(self, cancel: Event) -> Iterator[tuple[Cut, Message]]:
+        """What recognisers tell of their pieces, and "done" of each, until the whole file is.
+
+        Raises what a thread raised, and Cancelled.
+        """
+        running = len(self._threads)
+        while running:
+            if cancel.is_set():
+                raise Cancelled
+            try:
+                item = self._told.get(timeout=POLL_SECONDS)
+            except queue.Empty:
+                continue
+            if item is None:
+                running -= 1
+            elif isinstance(item, BaseException):
+                raise item
+            else:
+                yield item
+
+    def _run(self, work: Callable[[], None]) -> None:
+        try:
+            work()
+            self._told.put(None)
+        except BaseException as error:  # noqa: BLE001 - the caller raises it
+            self._told.put(error)
+
+    def _read(self) -> None:
+        # To the recogniser with the least sound so far, and not to the first that is free: what one has heard before
+        # has a part in its words, which are to be the same each time.
+        seconds = [0.0] * len(self._waiting)
+        for cut in self._reading.cuts(self._stop):
+            least = seconds.index(min(seconds))
+            seconds[least] += cut.seconds
+            self._waiting[least].put(cut)
+        for mine in self._waiting:
+            mine.put(None)
+
+    def _drive(self, mine: queue.SimpleQueue[Cut | None]) -> None:
+        with self._new_recogniser() as recogniser:
+            while cut := mine.get():
+                with contextlib.closing(cut):
+                    recogniser.recognise(cut, partial(self._tell, cut), self._stop)
+                self._reading.done_with_one()
+                self._tell(cut, {"event": "done"})
+
+    def _tell(self, cut: Cut, message: Message) -> None:
+        self._told.put((cut, message))
+
+
 def transcribe(
     models: Models,
     cores: Cores,
@@ -244,74 +323,14 @@ def transcribe(
 ) -> None:
     """Recognise a whole file on as many cores as there are pieces and turns.
 
-    `how`: see Recogniser. `on_progress`: seconds of sound done. Both callbacks on the caller's
-    thread. Raises InvalidMedia, Cancelled, EngineCrashed, ModelInvalid, ServiceUnavailable.
+    `how`: see Recogniser. `on_progress`: seconds of sound done. Both callbacks on the caller's thread.
+    Raises InvalidMedia, Cancelled, EngineCrashed, ModelInvalid, ServiceUnavailable.
     """
-    stop = Event()
-    waiting: list[queue.SimpleQueue[Cut | None]] = [queue.SimpleQueue() for _ in range(cores.size)]
-    told: queue.SimpleQueue[tuple[Cut, Message] | BaseException | None] = queue.SimpleQueue()
-
-    def tell(cut: Cut, message: Message) -> None:
-        told.put((cut, message))
-
-    def read() -> None:
-        # To the recogniser with the least sound so far, and not to the first that is free: what one has heard before
-        # has a part in its words, which are to be the same each time.
-        seconds = [0.0] * len(waiting)
-        for cut in reading.cuts(stop):
-            least = seconds.index(min(seconds))
-            seconds[least] += cut.seconds
-            waiting[least].put(cut)
-        for mine in waiting:
-            mine.put(None)
-
-    def drive(mine: queue.SimpleQueue[Cut | None]) -> None:
-        with Recogniser(models, cores, share, how) as recogniser:
-            while cut := mine.get():
-                with contextlib.closing(cut):
-                    recogniser.recognise(cut, partial(tell, cut), stop)
-                reading.done_with_one()
-                tell(cut, {"event": "done"})
-
-    def run(work: Callable[[], None]) -> None:
-        try:
-            work()
-            told.put(None)
-        except BaseException as error:  # noqa: BLE001 - the caller raises it
-            told.put(error)
-
     order = InOrder(on_utterance)
-    with cores.share() as share:
-        drives = [partial(drive, mine) for mine in waiting]
-        threads = [threading.Thread(target=run, args=(work,), daemon=True) for work in (read, *drives)]
-        for thread in threads:
-            thread.start()
-        try:
-            running = len(threads)
-            while running:
-                if cancel.is_set():
-                    raise Cancelled
-                try:
-                    item = told.get(timeout=POLL_SECONDS)
-                except queue.Empty:
-                    continue
-                if item is None:
-                    running -= 1
-                elif isinstance(item, BaseException):
-                    raise item
-                else:
-                    order.take(*item)
-                    on_progress(order.seconds)
-        finally:
-            stop.set()
-            for mine in waiting:
-                mine.put(None)
-            for thread in threads:
-                thread.join()
-            for mine in waiting:
-                while not mine.empty():
-                    if cut := mine.get():
-                        cut.close()
+    with cores.share() as share, Threads(models, cores, share, reading, how) as threads:
+        for cut, message in threads.told(cancel):
+            order.take(cut, message)
+            on_progress(order.seconds)
 
 
 def _clock(seconds: float) -> str:
