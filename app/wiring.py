@@ -22,12 +22,13 @@ from app.jobs.model import FETCH, AnyKind
 from app.jobs.queue import Queue
 from app.jobs.quota import Limits
 from app.jobs.store.correction_lists import CorrectionLists
+from app.jobs.store.database import Database
 from app.jobs.store.dead_letters import GoneWebhooks
 from app.jobs.store.opening import open_stores
 from app.jobs.store.outbox import Deliverer
 from app.jobs.worker import Worker
 from app.metrics import JobMetrics
-from app.presets import load_presets
+from app.presets import Presets, load_presets
 from app.settings.fields import Settings
 from app.signing import Signer, read_key
 from app.studio import Studio
@@ -37,7 +38,7 @@ from app.work.background import CutOuts
 from app.work.image import PlainKind
 from app.work.live import Feeds, LiveKind, LiveLimits
 from app.work.presets import AvatarKind, HeroKind
-from app.work.showcase import load_showcase
+from app.work.showcase import Showcase, load_showcase
 from app.work.showcase_pictures import ShowcasePictures
 from app.work.speech import TranscriptionKind
 from engines.child import Child
@@ -196,15 +197,7 @@ def assemble(
     downloads = downloads or Downloads(open_models(settings))
     presets = load_presets(PRESETS, settings.presets_dir)
     showcase = load_showcase(list(filter(None, (settings.presets_dir, PRESETS))), image.info.name, presets)
-    folder = image.info.name.replace("/", "--")
-    showcase_pictures = ShowcasePictures(
-        image,
-        presets,
-        showcase,
-        shipped=PRESETS / "pictures" / folder,
-        own=settings.data_dir / "preset-pictures" / folder,
-        makes=_makes_pictures(settings, image),
-    )
+    showcase_pictures = _showcase_pictures(settings, image, presets, showcase)
     feeds = Feeds()
     kinds: list[AnyKind] = [
         PlainKind(image),
@@ -219,17 +212,7 @@ def assemble(
         kinds.append(TranscriptionKind(speech, own))
         kinds.append(LiveKind(speech, feeds, keep_sound=settings.keep_live_audio, corrections=own))
         signer = Signer(read_key(settings.data_dir))
-        # Proxies of the environment would see what is signed for its receiver alone.
-        receivers = AddressList(settings.webhook_hosts, "STUDIO_WEBHOOK_HOSTS")
-        client = opened.enter_context(httpx.Client(transport=CheckedTransport(receivers), trust_env=False))
-        webhooks = WebhookDeliverer(
-            client,
-            [secret.get_secret_value() for secret in settings.webhook_secret],
-            receivers,
-            GoneWebhooks(database),
-            view_of,
-            base_url=settings.public_url or "",
-        )
+        webhooks = _webhooks(settings, database, opened)
         deliverers = (webhooks, *deliverers)
         if settings.firebase_project_id is not None:
             base_url = f"{settings.public_url or f'http://localhost:{settings.port}'}/"
@@ -292,6 +275,34 @@ def assemble(
             cut_outs=CutOuts(downloads.store),
             device=device or find_device("cpu"),
         )
+
+
+def _showcase_pictures(
+    settings: Settings, image: ImageEngine, presets: Presets, showcase: Showcase
+) -> ShowcasePictures:
+    folder = image.info.name.replace("/", "--")
+    return ShowcasePictures(
+        image,
+        presets,
+        showcase,
+        shipped=PRESETS / "pictures" / folder,
+        own=settings.data_dir / "preset-pictures" / folder,
+        makes=_makes_pictures(settings, image),
+    )
+
+
+def _webhooks(settings: Settings, database: Database, opened: ExitStack) -> WebhookDeliverer:
+    # Proxies of the environment would see what is signed for its receiver alone.
+    receivers = AddressList(settings.webhook_hosts, "STUDIO_WEBHOOK_HOSTS")
+    client = opened.enter_context(httpx.Client(transport=CheckedTransport(receivers), trust_env=False))
+    return WebhookDeliverer(
+        client,
+        [secret.get_secret_value() for secret in settings.webhook_secret],
+        receivers,
+        GoneWebhooks(database),
+        view_of,
+        base_url=settings.public_url or "",
+    )
 
 
 def _makes_pictures(settings: Settings, image: ImageEngine) -> bool:
