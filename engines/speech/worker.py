@@ -38,6 +38,7 @@ import vosk
 
 from engines.speech.audio import BLOCK_BYTES
 from engines.speech.mono import SAMPLE_RATE
+from engines.speech.ngram import with_fast_graph
 from engines.speech.pieces import FRAME
 from engines.speech.tasks import Server, frames, read, serve_by_threads
 from engines.speech.warm_up import needs_warm_up, warm_up
@@ -58,7 +59,8 @@ def main(model_folder: str, way: str) -> None:
     # Native code that prints must not get between two messages.
     control = socket.socket(fileno=os.dup(0))
     vosk.SetLogLevel(-1)
-    model = vosk.Model(model_path=model_folder)
+    with with_fast_graph(Path(model_folder)) as folder:
+        model = vosk.Model(model_path=str(folder))
     if way == THREADS:
         serve_by_threads(control, lambda task, end: do(task, made_recognizer(model), end))
         return
