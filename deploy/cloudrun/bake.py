@@ -1,16 +1,18 @@
 """`python -m deploy.cloudrun.bake MODEL FOLDER`: put one speech model of the registry into an image.
 
 It goes below FOLDER, where `current` leads to it. What is fetched is held to the registry's size and SHA-256, as by
-`launch.py models pull`; a built-in model is copied.
+`launch.py models pull`; a built-in model is copied. What each start would convert is converted once, afterwards.
 """
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import sys
 from pathlib import Path
 
 from engines.errors import ModelInvalid, StudioError
+from engines.speech.ngram import NotConvertible, convert_in_place
 from engines.weights.registry import read_registry
 from engines.weights.store import ModelStore
 
@@ -26,6 +28,9 @@ def bake(name: str, folder: Path) -> Path:
     baked = store.pull(name, lambda _: None)
     if model.source is None:
         baked = Path(shutil.copytree(baked, folder / name))
+    # As it is where it cannot be: a start says so, and the service works.
+    with contextlib.suppress(NotConvertible):
+        convert_in_place(baked)
     (folder / "current").symlink_to(name)
     return baked
 

@@ -35,6 +35,13 @@ times the file's size in memory, for a second or three."""
 CONVERSION_SECONDS = 60.0
 
 MAGIC = 2125659606
+BEGINNING = struct.pack("<ii5s", MAGIC, 5, b"ngram")
+CONST_BEGINNING = struct.pack("<ii5s", MAGIC, 5, b"const")
+ARC_TYPE = b"standard"
+HEADER = struct.Struct("<i8siiQqqq")
+"""Behind the beginning: the arc type and its length, version, flags, properties, start, numbers of states and arcs."""
+COUNTS = struct.Struct("<QQQ")
+"""Of states, words that follow, and final states."""
 NGRAM_VERSION = 4
 CONST_VERSION = 2
 """Without padding between its parts."""
@@ -52,12 +59,20 @@ class NotConvertible(Exception):
 def with_fast_graph(model_folder: Path) -> Iterator[Path]:
     """The folder to load a model from: the same files, but for a language model that is faster to walk. As it is where
     there is nothing to convert, and where that cannot be done: then decoding takes longer, and nothing else changes."""
-    graph = model_folder / GRAPH
-    if sys.platform != "linux" or not graph.is_file() or not WORTH_WHILE <= graph.stat().st_size <= TOO_LARGE:
+    if sys.platform != "linux" or not worth_converting(model_folder):
         yield model_folder
         return
     with contextlib.ExitStack() as opened:
         yield _converted(model_folder, opened) or model_folder
+
+
+def worth_converting(model_folder: Path) -> bool:
+    """Whether the model has a language model in the compact form, of a size to gain by."""
+    graph = model_folder / GRAPH
+    if not graph.is_file() or not WORTH_WHILE <= graph.stat().st_size <= TOO_LARGE:
+        return False
+    with graph.open("rb") as file:
+        return file.read(len(BEGINNING)) == BEGINNING
 
 
 def _converted(model_folder: Path, opened: contextlib.ExitStack) -> Path | None:
@@ -91,7 +106,6 @@ def _link_all(source: Path, folder: Path) -> None:
 class Header:
     """What an OpenFst file begins with, and the `symbols` behind it."""
 
-    arc_type: bytes
     properties: int
     flags: int
     start: int
@@ -117,6 +131,13 @@ class Trie:
     """Of all that follow, state by state, in the order of words."""
 
 
+def convert_in_place(model_folder: Path) -> None:
+    """So that nothing is left to do when the model is loaded. Raises NotConvertible, OSError."""
+    if worth_converting(model_folder):
+        parts = convert((model_folder / GRAPH).read_bytes())
+        (model_folder / GRAPH).write_bytes(b"".join(parts))
+
+
 def convert(data: bytes) -> list[bytes]:
     """An "ngram" file as parts of a "const" one. Raises NotConvertible."""
     try:
@@ -129,30 +150,14 @@ def convert(data: bytes) -> list[bytes]:
 def _read(data: bytes) -> tuple[Header, Trie]:
     import numpy as np
 
-    at = 0
-
-    def values(form: str) -> tuple[int, ...]:
-        nonlocal at
-        found = struct.unpack_from(f"<{form}", data, at)
-        at += struct.calcsize(f"<{form}")
-        return found
-
-    def text() -> bytes:
-        nonlocal at
-        (size,) = values("i")
-        at += size
-        return data[at - size : at]
-
-    if values("i") != (MAGIC,) or text() != b"ngram":
+    _, arc_type, version, flags, properties, start, states, _ = HEADER.unpack_from(data, len(BEGINNING))
+    if (data[: len(BEGINNING)], arc_type, version) != (BEGINNING, ARC_TYPE, NGRAM_VERSION):
         raise NotConvertible
-    arc_type = text()
-    version, flags, properties, start, states, _ = values("iiQqqq")
-    if (version, arc_type) != (NGRAM_VERSION, b"standard"):
-        raise NotConvertible
-    symbols_at = at
-    at = _behind_symbols(data, at, states)
-    contexts, futures, finals = values("QQQ")
-    header = Header(arc_type, properties, flags & SYMBOLS, start, states, data[symbols_at : at - 24])
+    symbols_at = len(BEGINNING) + HEADER.size
+    at = _behind_symbols(data, symbols_at, states)
+    contexts, futures, finals = COUNTS.unpack_from(data, at)
+    at += COUNTS.size
+    header = Header(properties, flags & SYMBOLS, start, states, data[symbols_at : at - COUNTS.size])
 
     def bits(count: int) -> Any:
         return np.unpackbits(array("u1", -(-count // 64) * 8), bitorder="little")[:count]
@@ -182,10 +187,10 @@ def _behind_symbols(data: bytes, at: int, states: int) -> int:
     """Where the trie begins. Symbol tables take long to read: it is where the number of states stands, and two more
     numbers with which the sizes of its parts add up to the rest of the file."""
     while (at := data.find(struct.pack("<Q", states), at)) >= 0:
-        _, futures, finals = struct.unpack_from("<QQQ", data, at)
+        _, futures, finals = COUNTS.unpack_from(data, at)
         words = sum(-(-bits // 64) for bits in (2 * states + 1, futures + states + 1, states))
         # Three of the arrays are longer by one than what is in them.
-        if len(data) - at == 24 + 8 * words + 4 * (2 * (states + 1) + 2 * futures + 1 + finals):
+        if len(data) - at == COUNTS.size + 8 * words + 4 * (2 * (states + 1) + 2 * futures + 1 + finals):
             return at
         at += 1
     raise NotConvertible
@@ -248,13 +253,9 @@ def _const(header: Header, trie: Trie, destinations: Ints) -> list[bytes]:
     )
     table["final"], table["first"], table["count"] = trie.final, first[:-1], counts
     table["input_empty"] = table["output_empty"] = backs_off
-    kind = struct.pack("<i", 5) + b"const" + struct.pack("<i", len(header.arc_type)) + header.arc_type
     numbers = (CONST_VERSION, header.flags, header.properties | EXPANDED, header.start, header.states, len(arcs))
-    return [
-        struct.pack("<i", MAGIC) + kind + struct.pack("<iiQqqq", *numbers) + header.symbols,
-        table.tobytes(),
-        arcs.tobytes(),
-    ]
+    beginning = CONST_BEGINNING + HEADER.pack(len(ARC_TYPE), ARC_TYPE, *numbers) + header.symbols
+    return [beginning, table.tobytes(), arcs.tobytes()]
 
 
 def main(source: str, descriptor: str) -> None:
