@@ -33,7 +33,7 @@ from fastapi import FastAPI
 from app.settings.fields import Settings
 from app.ui.blocks import build_blocks
 from app.ui.cache import gradio_cache
-from app.ui.theme import FONT, STATIC, mount_options, page_script, page_words
+from app.ui.theme import FONT, STATIC, mount_options, page_css, page_script, page_words
 from app.wiring import build_studio, open_accounts, open_images
 import base64
 
@@ -51,7 +51,7 @@ class Local:
 app.add_middleware(Local)
 options = mount_options()
 font = base64.b64encode((STATIC / FONT).read_bytes()).decode()
-options["css"] += "@font-face{font-family:Inter;font-weight:100 900;src:url(data:font/woff2;base64," + font + ")}"
+options["css"] = page_css() + "@font-face{font-family:Inter;font-weight:100 900;src:url(data:font/woff2;base64," + font + ")}"
 # Custom elements are defined in the head of the studio's own page; here they stay plain ones.
 options["head"] = page_words() + "<script>" + page_script() + "</script>"
 gradio.mount_gradio_app(app, build_blocks(studio, gradio_cache()), path="/", **options)

@@ -70,8 +70,12 @@ def mount_options() -> dict[str, Any]:
 def own_files() -> dict[str, bytes]:
     """Files of ours that the page asks for, by name."""
     files = {name: (STATIC / name).read_bytes() for name in (FONT, TOUCH_ICON, *ICONS)}
-    sheet = scoped(_static("style.css") + _static("transcript.css"), gr.__version__)
-    return {**files, SCRIPT: page_script().encode(), SHEET: sheet.encode()}
+    return {**files, SCRIPT: page_script().encode(), SHEET: scoped(page_css(), gr.__version__).encode()}
+
+
+def page_css() -> str:
+    """What the page adds to Gradio's looks."""
+    return _static("style.css") + _static("transcript.css")
 
 
 def page_script() -> str:
