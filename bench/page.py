@@ -51,7 +51,8 @@ class Local:
 app.add_middleware(Local)
 options = mount_options()
 font = base64.b64encode((STATIC / FONT).read_bytes()).decode()
-options["css"] = page_css() + "@font-face{font-family:Inter;font-weight:100 900;src:url(data:font/woff2;base64," + font + ")}"
+face = "@font-face{font-family:Inter;font-weight:100 900;src:url(data:font/woff2;base64," + font + ")}"
+options["css"] = page_css() + face
 # Custom elements are defined in the head of the studio's own page; here they stay plain ones.
 options["head"] = page_words() + "<script>" + page_script() + "</script>"
 gradio.mount_gradio_app(app, build_blocks(studio, gradio_cache()), path="/", **options)
