@@ -68,6 +68,12 @@ class Work(Protocol):
 class WebSockets(WebSocketsSansIOProtocol):
     """The implementation that stops reading while the app has a message to take."""
 
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        # A speaker's answer to a ping stands behind the sound that was sent before it. Where that waits to be heard, on
+        # a machine with too much to do, the speaker is there all the same; who is not, sends no more sound.
+        self.ping_timeout = None
+
     async def send(self, message: Any) -> None:
         await super().send(message)
         if message["type"] == "websocket.http.response.body" and not message.get("more_body"):

@@ -61,12 +61,16 @@ def serve_by_threads(control: socket.socket, do: Callable[[Message, socket.socke
 class Server:
     """Forks a child for each task and tells how it ended."""
 
-    def __init__(self, control: socket.socket, do: Work, warming: Iterator[int] | None = None) -> None:
-        """`warming`: does a little of a warm-up at each step, and tells the samples that have been heard for it."""
+    def __init__(
+        self, control: socket.socket, do: Work, warming: Iterator[int] | None = None, recognise_nice: int = NICE
+    ) -> None:
+        """`warming`: does a little of a warm-up at each step, and tells the samples that have been heard for it.
+        `recognise_nice`: how far the recognisers of files give way."""
         self._control = control
         self._channel = Channel(control)
         self._do = do
         self._warming = warming
+        self._nice = {"live": 0, "recognise": recognise_nice}
         self._heard = 0
         self._children: dict[int, int] = {}
         self._woken, self._wake = os.pipe()
@@ -116,8 +120,7 @@ class Server:
 
     def _work(self, task: Message, descriptor: int) -> None:
         self._become_child()
-        if task["kind"] != "live":
-            os.nice(NICE)
+        os.nice(self._nice.get(task["kind"], NICE))
         self._do(task, socket.socket(fileno=descriptor), self._heard)
 
     def _become_child(self) -> None:

@@ -48,6 +48,11 @@ PROGRESS_SECONDS = 0.2
 """Least time between two progress lines; the studio also takes them as a sign of life."""
 
 
+RECOGNISE_NICE = 19
+"""The recognisers of files take what live sessions leave. With ten of these on two cores a file takes as long as with 5,
+and the speakers wait a sixth of the time (bench/live_beside_file.py). They can give way so far because they tell of each
+fifth of a second of sound, which takes some hundredths: none is taken for stuck."""
+
 SETTLING = bytes(2 * 17 * FRAME)
 """Half a second of silence behind each piece, in which its last word is told: so long sound may take to become words.
 
@@ -72,7 +77,8 @@ def main(model_folder: str, way: str) -> None:
         recognizer.FinalResult()
         do(task, recognizer, end, heard)
 
-    Server(control, work, warm_up(recognizer) if needs_warm_up(Path(model_folder)) else None).run()
+    warming = warm_up(recognizer) if needs_warm_up(Path(model_folder)) else None
+    Server(control, work, warming, RECOGNISE_NICE).run()
 
 
 def made_recognizer(model: vosk.Model) -> vosk.KaldiRecognizer:

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 
 import httpx
 import pytest
+import uvicorn
+from starlette.types import Receive, Scope, Send
+from websockets.sync.client import connect
 
-from app.runner import PortRefused, listen
+from app.runner import PortRefused, WebSockets, listen
 from tests.conftest import ROOT
 from tests.serving import process_of
 
@@ -194,3 +199,35 @@ def test_a_taken_port_is_refused_with_another_one() -> None:
         port = taken.getsockname()[1]
         with pytest.raises(PortRefused, match=rf"^Port {port} is taken .*--port \d+$"):
             listen("127.0.0.1", port)
+
+
+async def _takes_its_time(scope: Scope, receive: Receive, send: Send) -> None:
+    """Tells how many bytes came, after a pause in which it takes none of them."""
+    assert scope["type"] == "websocket"
+    await receive()
+    await send({"type": "websocket.accept"})
+    await asyncio.sleep(1.5)
+    taken = 0
+    while (message := await receive())["type"] != "websocket.disconnect" and message.get("text") != "end":
+        taken += len(message["bytes"])
+    await send({"type": "websocket.send", "text": str(taken)})
+
+
+def test_a_speaker_that_is_ahead_of_its_recogniser_is_not_taken_for_gone() -> None:
+    """The answer to a ping stands behind the sound; pings are much more frequent here than a server's."""
+    listener = listen("127.0.0.1", 0)
+    config = uvicorn.Config(
+        _takes_its_time, ws=WebSockets, ws_ping_interval=0.2, ws_ping_timeout=0.2, lifespan="off", log_level="critical"
+    )
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+    thread.start()
+    try:
+        with connect(f"ws://127.0.0.1:{listener.getsockname()[1]}", ping_interval=None) as speaker:
+            for _ in range(200):
+                speaker.send(bytes(3200))
+            speaker.send("end")
+            assert speaker.recv(timeout=20) == str(200 * 3200)
+    finally:
+        server.should_exit = True
+        thread.join(20)
