@@ -49,9 +49,9 @@ PROGRESS_SECONDS = 0.2
 
 
 RECOGNISE_NICE = 19
-"""The recognisers of files take what live sessions leave. With ten of these on two cores a file takes as long as with 5,
-and the speakers wait a sixth of the time (bench/live_beside_file.py). They can give way so far because they tell of each
-fifth of a second of sound, which takes some hundredths: none is taken for stuck."""
+"""The recognisers of files take what live sessions leave: with ten of these on two cores a file takes as long as with
+5, and the speakers wait half of the time or less (bench/live_beside_file.py). They can give way so far because they
+tell of each fifth of a second of sound, which takes some hundredths: none is taken for stuck."""
 
 SETTLING = bytes(2 * 17 * FRAME)
 """Half a second of silence behind each piece, in which its last word is told: so long sound may take to become words.
