@@ -81,13 +81,16 @@ def _converted(model_folder: Path, opened: contextlib.ExitStack) -> Path | None:
         file = os.memfd_create("Gr.fst", 0)
         opened.callback(os.close, file)
         # In another process, whose memory is given back: this one's is shared by all that is forked from it.
-        command = [sys.executable, "-m", "engines.speech.ngram", str(model_folder / GRAPH), str(file)]
+        command = [sys.executable, "-P", "-m", "engines.speech.ngram", str(model_folder / GRAPH), str(file)]
         subprocess.run(command, pass_fds=[file], check=True, timeout=CONVERSION_SECONDS, stdin=subprocess.DEVNULL)
         folder = Path(opened.enter_context(tempfile.TemporaryDirectory(prefix="carrot-model-")))
         _link_all(model_folder, folder)
         _link_all(model_folder / "graph", folder / "graph")
         (folder / GRAPH).unlink()
         (folder / GRAPH).symlink_to(f"/proc/{os.getpid()}/fd/{file}")
+        with (folder / GRAPH).open("rb") as again:
+            if again.read(len(CONST_BEGINNING)) != CONST_BEGINNING:
+                raise OSError("This system does not open a file of /proc again.")
     except (OSError, subprocess.SubprocessError) as error:
         sys.stderr.write(f"The speech model's graph stays as it is, which is slower: {type(error).__name__}\n")
         return None
