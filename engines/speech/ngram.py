@@ -21,6 +21,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from engines.child import ROOT
+
 if TYPE_CHECKING:
     import numpy as np
 
@@ -82,7 +84,14 @@ def _converted(model_folder: Path, opened: contextlib.ExitStack) -> Path | None:
         opened.callback(os.close, file)
         # In another process, whose memory is given back: this one's is shared by all that is forked from it.
         command = [sys.executable, "-P", "-m", "engines.speech.ngram", str(model_folder / GRAPH), str(file)]
-        subprocess.run(command, pass_fds=[file], check=True, timeout=CONVERSION_SECONDS, stdin=subprocess.DEVNULL)
+        subprocess.run(
+            command,
+            pass_fds=[file],
+            check=True,
+            timeout=CONVERSION_SECONDS,
+            stdin=subprocess.DEVNULL,
+            env={**os.environ, "PYTHONPATH": ROOT},
+        )
         folder = Path(opened.enter_context(tempfile.TemporaryDirectory(prefix="carrot-model-")))
         _link_all(model_folder, folder)
         _link_all(model_folder / "graph", folder / "graph")
