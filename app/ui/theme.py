@@ -75,7 +75,7 @@ def own_files() -> dict[str, bytes]:
 
 def page_css() -> str:
     """What the page adds to Gradio's looks."""
-    return _static("style.css") + _static("transcript.css")
+    return _static("style.css")
 
 
 def page_script() -> str:
