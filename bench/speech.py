@@ -59,8 +59,8 @@ while True:
         print(rec.Result().replace("\\n", ""), flush=True)
 print(rec.FinalResult().replace("\\n", ""), flush=True)
 """
-"""vosk-api/python/example/test_simple.py (Apache-2.0), started by a line so that loading is not counted. With a seed for
-the dither that the model adds to all sound: C's own is 1."""
+"""vosk-api/python/example/test_simple.py (Apache-2.0), started by a line so that loading is not counted. With a seed
+for the dither that the model adds to all sound: C's own is 1."""
 
 
 def main() -> None:
