@@ -28,6 +28,10 @@ from engines.wire import FILE_MARK, Message
 AHEAD = 1
 """Pieces that are read before a core is free for them, beside one for each core."""
 
+RENEWED_AFTER = 20 * 60.0
+"""Seconds of sound that one child hears. What it unfolds of a model's graph is kept for as long as it lives: 350 MB of
+Vosk's small Korean model after 22 minutes. A new one has the voice to get used to again, for some seconds."""
+
 Words = list[dict[str, Any]]
 
 OnUtterance = Callable[[float, Message], None]
@@ -142,6 +146,8 @@ class Recogniser:
         self._share = share
         self._how = how
         self._child: tuple[contextlib.ExitStack, Task] | None = None
+        self._heard = 0.0
+        """Seconds, by this child."""
 
     def __enter__(self) -> Self:
         return self
@@ -179,8 +185,12 @@ class Recogniser:
         for message in child.messages(cancel):
             if message["event"] != "done":
                 on_message(message)
+        self._heard += cut.seconds
+        if self._heard >= RENEWED_AFTER:
+            self._drop()
 
     def _drop(self) -> None:
+        self._heard = 0.0
         if self._child:
             self._child[0].close()
             self._child = None

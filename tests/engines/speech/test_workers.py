@@ -19,6 +19,7 @@ from engines import events
 from engines.errors import Cancelled, EngineCrashed, ServiceUnavailable, StudioError
 from engines.requests import TranscribeRequest
 from engines.results import Transcript
+from engines.speech import long_file
 from engines.speech.local_engine import LocalEngine
 from engines.speech.onnx_engine import OnnxEngine
 from engines.speech.process import Timeouts
@@ -117,6 +118,24 @@ def test_a_crash_or_a_hang_in_a_piece_costs_a_second_try(
     assert again == alone
     assert only_worker(before) == model, "the model stays loaded"
     assert eventually(lambda: not any(map(is_alive, hurt)))
+
+
+def test_a_recogniser_is_renewed_before_it_has_grown_large(
+    before: set[int], lone: VoskEngine, long_recording: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usual = lone.transcribe(TranscribeRequest(), long_recording, lambda _: None, Event())
+    monkeypatch.setattr(long_file, "RENEWED_AFTER", 30.0)
+    model = only_worker(before)
+    seen: set[int] = set()
+
+    def on_event(event: events.Event) -> None:
+        if isinstance(event, events.SegmentHeard):
+            seen.add(only_recogniser(model))
+
+    again = lone.transcribe(TranscribeRequest(), long_recording, on_event, Event())
+    assert len(seen) > 2
+    assert again.text == usual.text
+    assert eventually(lambda: not any(map(is_alive, seen)))
 
 
 def test_a_piece_that_fails_twice_is_named_by_its_time(
