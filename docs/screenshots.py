@@ -16,6 +16,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from app.accounts import Accounts
 from app.settings.fields import Settings
 from app.wiring import build_studio, open_images
+from tests.app.ui.steps import settle
 from tests.browser import chromium, new_profile, open_page
 from tests.serving import create_app, serving
 
@@ -65,6 +66,9 @@ def hero(page: Page) -> None:
 def _make(page: Page, kind: str, count: str) -> None:
     more = page.locator(f"#{kind}-advanced > button")
     more.click()
+    # A seed that is typed chooses Keep, once that is there to be chosen.
+    page.locator(f"#{kind}-seed-mode label.selected").wait_for()
+    settle(page)
     page.locator(f"#{kind}-seed input").fill(SEED)
     page.locator(f"#{kind}-seed-mode label.selected").get_by_text("Keep").wait_for()
     more.click()
