@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import gradio
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from tests.app.conftest import Served
 from tests.app.ui.steps import corner, generate, last_job, open_tab, pictures, start, unfold, until_done
@@ -44,6 +47,29 @@ def test_generate_and_cancel_are_always_in_view_and_nothing_jumps(
         # Below that a phone enlarges the page for who types.
         boxes = page.locator("#avatar-tab :is(input, textarea)")
         assert min(boxes.evaluate_all("all => all.map(box => parseFloat(getComputedStyle(box).fontSize))")) >= 16
+    profile.close()
+    watch.check()
+
+
+@pytest.mark.parametrize("size", [PHONE, DESKTOP])
+def test_a_header_that_comes_last_moves_nothing(browser: Browser, served: Served, size: tuple[int, int]) -> None:
+    # What all HTML on the page is made by, the header's first: on a slow computer it is drawn after the tabs.
+    assets = Path(gradio.__file__).parent / "templates/frontend/assets"
+    code = next(file.name for file in assets.glob("Index-*.js") if "html-container" in file.read_text())
+    profile = new_profile(browser, size=size)
+    profile.add_init_script(SHIFTS)
+    page = profile.new_page()
+    watch = watched(page)
+    held: list[Route] = []
+    page.route(f"**/{code}*", lambda route: held.append(route))
+    page.goto(served.url)
+    page.locator("#avatar-go").wait_for(state="attached")
+    page.evaluate("new Promise(drawn => requestAnimationFrame(() => requestAnimationFrame(drawn)))")
+    for route in held:
+        route.continue_()
+    page.locator(".light.ready").nth(1).wait_for()
+    assert held
+    assert page.evaluate("shifts") < 0.1
     profile.close()
     watch.check()
 
