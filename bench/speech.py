@@ -52,7 +52,7 @@ wf = wave.open(sys.argv[2], "rb")
 rec = KaldiRecognizer(model, wf.getframerate())
 rec.SetWords(True)
 while True:
-    data = wf.readframes(4000)
+    data = wf.readframes(int(sys.argv[4]))
     if len(data) == 0:
         break
     if rec.AcceptWaveform(data):
@@ -60,7 +60,10 @@ while True:
 print(rec.FinalResult().replace("\\n", ""), flush=True)
 """
 """vosk-api/python/example/test_simple.py (Apache-2.0), started by a line so that loading is not counted. With a seed
-for the dither that the model adds to all sound: C's own is 1."""
+for the dither that the model adds to all sound (C's own is 1), and the samples that it is given at a time."""
+
+EXAMPLE_BLOCK = 4000
+"""The example's own samples at a time."""
 
 
 def main() -> None:
@@ -131,10 +134,10 @@ def _at_16_khz(wav: bytes) -> bytes:
             return b"".join(audio.blocks())
 
 
-def example(model: Path, sound: Path, seed: int = 1) -> tuple[dict[str, Any], list[Word]]:
+def example(model: Path, sound: Path, seed: int = 1, block: int = EXAMPLE_BLOCK) -> tuple[dict[str, Any], list[Word]]:
     """The loop of Vosk's own example in a process of its own."""
     words: list[Word] = []
-    command = [sys.executable, "-c", EXAMPLE, str(model), str(sound), str(seed)]
+    command = [sys.executable, "-c", EXAMPLE, str(model), str(sound), str(seed), str(block)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdin
         assert process.stdout
@@ -257,18 +260,29 @@ def difference(uncut: list[Word], ours: list[Word]) -> dict[str, Any]:
     """How the words differ from those of the uncut recording, and the times of the words that are the same."""
     matcher = SequenceMatcher(None, [word for word, _ in uncut], [word for word, _ in ours], autojunk=False)
     wrong = sum(max(b - a, d - c) for kind, a, b, c, d in matcher.get_opcodes() if kind != "equal")
-    apart = [
-        abs(uncut[match.a + number][1] - ours[match.b + number][1])
-        for match in matcher.get_matching_blocks()
-        for number in range(match.size)
-    ]
+    apart = seconds_apart(uncut, ours)
     return {
         "words": len(uncut),
         "words_that_differ_from_uncut": wrong,
         "share_that_differs": round(wrong / max(len(uncut), 1), 4),
         "seconds_apart_median": round(median(apart), 3) if apart else None,
-        "seconds_apart_share_within_0.03": round(sum(one <= 0.031 for one in apart) / max(len(apart), 1), 4),
+        "seconds_apart_share_within_0.03": share_within(apart),
     }
+
+
+def seconds_apart(uncut: list[Word], ours: list[Word]) -> list[float]:
+    """Between the beginnings of the words that are the same."""
+    matcher = SequenceMatcher(None, [word for word, _ in uncut], [word for word, _ in ours], autojunk=False)
+    return [
+        abs(uncut[match.a + number][1] - ours[match.b + number][1])
+        for match in matcher.get_matching_blocks()
+        for number in range(match.size)
+    ]
+
+
+def share_within(apart: list[float]) -> float:
+    """Of times, 30 ms apart at most."""
+    return round(sum(one <= 0.031 for one in apart) / max(len(apart), 1), 4)
 
 
 if __name__ == "__main__":
