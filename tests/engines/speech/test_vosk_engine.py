@@ -60,6 +60,14 @@ def test_pieces_give_the_words_and_times_of_the_whole(engine: VoskEngine, tmp_pa
     assert max(apart) < 0.3
 
 
+def test_times_stay_on_the_grid_however_long_a_recogniser_hears(engine: VoskEngine, long_recording: Path) -> None:
+    """Each ten minutes Vosk counts its frames of 30 ms anew. A word's beginning may be a mean of several frames'."""
+    words = [word for word in transcribe(engine, long_recording).words if word.start > 1300]
+    assert len(words) > 300
+    between = [abs(word.start - 0.03 * round(word.start / 0.03)) for word in words]
+    assert sum(seconds > 0.002 for seconds in between) < len(words) / 10
+
+
 def test_unknown_sounds_are_left_out() -> None:
     heard = [
         {"word": "[unk]", "start": 0.0, "end": 0.3, "conf": 1.0},
