@@ -126,7 +126,7 @@ class Sending:
         with self.local.recogniser(self.request) as recogniser:
             recogniser.recognise(cut, on_message, self.stop)
         self._here += 1
-        return _own(filter(None, (self.local.segment(words, cut.sound_begins) for words in heard)), cut)
+        return [segment for words in heard if (segment := self.local.segment(words, cut.begins))]
 
     def _tell(self, cut: Cut) -> None:
         self._seconds += cut.seconds

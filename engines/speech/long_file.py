@@ -137,7 +137,8 @@ class Reading:
 
 
 class Recogniser:
-    """A child that recognises piece after piece, replaced when it dies; it takes a core for each. For one thread."""
+    """A child that recognises piece after piece, replaced when it dies; it takes a core for each, or for a part of a
+    long one. For one thread."""
 
     def __init__(self, models: Models, cores: Cores, share: Share, how: Message) -> None:
         """`how`: what the recogniser is told at its start, as its worker.py describes it."""
@@ -148,6 +149,8 @@ class Recogniser:
         self._child: tuple[contextlib.ExitStack, Task] | None = None
         self._heard = 0.0
         """Seconds, by this child."""
+        self._until = -1
+        """The end of the last piece that it heard, in samples from the beginning of the recording."""
 
     def __enter__(self) -> Self:
         return self
@@ -160,37 +163,56 @@ class Recogniser:
 
         Raises Cancelled, EngineCrashed.
         """
-        with self._cores.take(self._share, cancel):
+        try:
             try:
-                try:
-                    self._attempt(cut, on_message, cancel)
-                except TaskLost:
-                    self._drop()
-                    on_message({"event": "again"})
-                    self._attempt(cut, on_message, cancel)
-            except TaskLost as error:
-                self._models.check_open(error)
-                raise EngineCrashed(
-                    f"The speech engine failed twice at {_clock(cut.begins)} to {_clock(cut.begins + cut.seconds)} of "
-                    f"this file: {error}. Nothing else is lost. Try again; if it happens again, the file itself is the "
-                    "cause: save it in another format, or leave that part out."
-                ) from error
+                self._attempt(cut, on_message, cancel)
+            except TaskLost:
+                self._drop()
+                on_message({"event": "again"})
+                self._attempt(cut, on_message, cancel)
+        except TaskLost as error:
+            self._models.check_open(error)
+            raise EngineCrashed(
+                f"The speech engine failed twice at {_clock(cut.begins)} to {_clock(cut.begins + cut.seconds)} of "
+                f"this file: {error}. Nothing else is lost. Try again; if it happens again, the file itself is the "
+                "cause: save it in another format, or leave that part out."
+            ) from error
 
     def _attempt(self, cut: Cut, on_message: Callable[[Message], None], cancel: Event) -> None:
-        if self._child is None:
-            opened = contextlib.ExitStack()
-            self._child = (opened, opened.enter_context(self._models.get(cancel).begin(kind="recognise", **self._how)))
-        _, child = self._child
-        child.send({}, cut.file)
-        for message in child.messages(cancel):
-            if message["event"] != "done":
-                on_message(message)
+        child: Task | None = None
+        over = False
+        while not over:
+            with self._cores.take(self._share, cancel):
+                if child is None:
+                    child = self._begin(cut, cancel)
+                else:
+                    child.send({})
+                over = self._turn(child, on_message, cancel)
+        self._until = cut.start + cut.samples
         self._heard += cut.seconds
         if self._heard >= RENEWED_AFTER:
             self._drop()
 
+    def _begin(self, cut: Cut, cancel: Event) -> Task:
+        """Give a piece to the child. The lead is for one that has not just heard it."""
+        if self._child is None:
+            opened = contextlib.ExitStack()
+            self._child = (opened, opened.enter_context(self._models.get(cancel).begin(kind="recognise", **self._how)))
+        _, child = self._child
+        child.send({"lead": cut.lead, "begin": cut.lead if self._until == cut.start else 0}, cut.file)
+        return child
+
+    def _turn(self, child: Task, on_message: Callable[[Message], None], cancel: Event) -> bool:
+        """Hear what it tells until another file may have the core; True when the piece is done."""
+        for message in child.messages(cancel):
+            if message["event"] == "turn":
+                return False
+            if message["event"] != "done":
+                on_message(message)
+        return True
+
     def _drop(self) -> None:
-        self._heard = 0.0
+        self._heard, self._until = 0.0, -1
         if self._child:
             self._child[0].close()
             self._child = None

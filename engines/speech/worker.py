@@ -14,9 +14,11 @@ Tasks, each over its own socket:
   {"kind": "read", "path", "max_seconds", "ahead", "lengths", "recognisers"}: cut the file as pieces.cut does. Out:
     "piece" (start, samples, lead, estimate) with a file of sound, at most `ahead` before a {"more": 1} came for each;
     then "done" (duration, notes) or "failed" (field, message).
-  {"kind": "recognise", "grammar", "speakers"}: in, any number of times: {} with a file of sound. Out for each:
-    "progress" (seconds) and "segment" (words; with a speaker model also voice, its x-vector, and frames, of how many),
-    then "done". "grammar": all phrases to listen for, empty for the model's own; "speakers": a speaker model's folder.
+  {"kind": "recognise", "grammar", "speakers"}: in, any number of times: {"lead", "begin"} with a file of sound, whose
+    first `lead` samples are before the piece; heard is what comes from the sample `begin` on. Out for each: "progress"
+    (seconds) and "segment" (words; with a speaker model also voice, its x-vector, and frames, of how many), now and
+    then "turn", which waits for {} before it goes on, and "done". All seconds are from the piece's beginning.
+    "grammar": all phrases to listen for, empty for the model's own; "speakers": a speaker model's folder.
   {"kind": "live", "grammar"}: in, frames of a length (4 bytes, little-endian) and so many bytes of sound; 0 settles
     what is open. Out, for each: "heard" (segments: the words of each utterance that has ended, partial: the text of
     the open one).
@@ -52,6 +54,9 @@ RECOGNISE_NICE = 19
 """The recognisers of files take what live sessions leave: with ten of these on two cores a file takes as long as with
 5, and the speakers wait half of the time or less (bench/live_beside_file.py). They can give way so far because they
 tell of each fifth of a second of sound, which takes some hundredths: none is taken for stuck."""
+
+TURN_BYTES = 2 * 40 * SAMPLE_RATE
+"""Sound after which another file may have the core: 40 s, a usual piece."""
 
 SETTLING = bytes(2 * 17 * FRAME)
 """Half a second of silence behind each piece, in which its last word is told: so long sound may take to become words.
@@ -113,24 +118,40 @@ def recognise(recognizer: vosk.KaldiRecognizer, origin: int, channel: Channel) -
     """Piece after piece. What the recogniser knows of the voice by then makes the next one better, and what it has
     unfolded of its graph makes it faster by a tenth."""
     while message := channel.receive():
-        file = message[FILE_MARK]
-        # At once for the first: so the length of a file is known from the start.
-        reported = -math.inf
-        at = 0
-        while block := os.pread(file, BLOCK_BYTES, at):
-            at += len(block)
-            if recognizer.AcceptWaveform(block):
-                _send_words(recognizer.Result(), origin, at, channel)
-            if time.monotonic() - reported >= PROGRESS_SECONDS:
-                reported = time.monotonic()
-                channel.send({"event": "progress", "seconds": at / 2 / SAMPLE_RATE})
-        os.close(file)
-        for start in range(0, len(SETTLING), BLOCK_BYTES):
-            if recognizer.AcceptWaveform(SETTLING[start : start + BLOCK_BYTES]):
-                _send_words(recognizer.Result(), origin, at, channel)
-        _send_words(recognizer.Result(), origin, at, channel)
-        origin += (at + len(SETTLING)) // 2
+        with os.fdopen(message[FILE_MARK], "rb") as file:
+            origin += _recognise_piece(recognizer, origin, message, file.fileno(), channel)
         channel.send({"event": "done"})
+
+
+def _recognise_piece(
+    recognizer: vosk.KaldiRecognizer, origin: int, message: Message, file: int, channel: Channel
+) -> int:
+    """Samples that the recogniser has heard for it."""
+    lead: int = message["lead"]
+    first: int = message["begin"]
+    at, samples = 2 * first, 0
+    # Where the piece begins on the recogniser's clock.
+    begins = origin + lead - first
+    # At once for the first: so the length of a file is known from the start.
+    reported, turn = -math.inf, at + TURN_BYTES
+    while block := os.pread(file, BLOCK_BYTES, at):
+        if at >= turn:
+            turn = at + TURN_BYTES
+            channel.send({"event": "turn"})
+            if channel.receive() is None:
+                raise BrokenPipeError
+        at += len(block)
+        samples = max(at // 2 - lead, 0)
+        if recognizer.AcceptWaveform(block):
+            _send_words(recognizer.Result(), begins, samples, channel)
+        if time.monotonic() - reported >= PROGRESS_SECONDS:
+            reported = time.monotonic()
+            channel.send({"event": "progress", "seconds": samples / SAMPLE_RATE})
+    for start in range(0, len(SETTLING), BLOCK_BYTES):
+        if recognizer.AcceptWaveform(SETTLING[start : start + BLOCK_BYTES]):
+            _send_words(recognizer.Result(), begins, samples, channel)
+    _send_words(recognizer.Result(), begins, samples, channel)
+    return (at + len(SETTLING)) // 2 - first
 
 
 def recognise_live(recognizer: vosk.KaldiRecognizer, origin: int, end: socket.socket) -> None:
@@ -149,14 +170,16 @@ def recognise_live(recognizer: vosk.KaldiRecognizer, origin: int, end: socket.so
         channel.send({"event": "heard", "segments": segments, "partial": partial})
 
 
-def _send_words(result: str, origin: int, size: int, channel: Channel) -> None:
-    """`size`: bytes of the piece so far, which its words are within."""
+def _send_words(result: str, origin: int, samples: int, channel: Channel) -> None:
+    """`samples` of the piece so far, which its words are within."""
     told: dict[str, Any] = json.loads(result)
-    end = size / 2 / SAMPLE_RATE
-    # A word may be found to begin in the silence before it, or to end in that behind it.
+    end = samples / SAMPLE_RATE
+    # Words of the lead are the piece's before. A word may be found to begin in the silence before it, or to end in that
+    # behind it.
     words = [
         {**word, "start": min(max(word["start"], 0.0), end), "end": min(max(word["end"], 0.0), end)}
         for word in _from(origin, told)
+        if word["start"] + word["end"] > 0
     ]
     if words:
         voice = {"voice": told["spk"], "frames": told["spk_frames"]} if "spk" in told else {}

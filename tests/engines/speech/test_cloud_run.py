@@ -482,8 +482,8 @@ def each_by_itself(engine: VoskEngine, path: Path) -> list[Word]:
         with closing(cut), engine.recogniser(request) as recogniser:
             recogniser.recognise(cut, told.append, Event())
         for message in told:
-            if message["event"] == "segment" and (segment := engine.segment(message["words"], cut.sound_begins)):
-                words += [word for word in segment.words if word.start >= cut.begins]
+            if message["event"] == "segment" and (segment := engine.segment(message["words"], cut.begins)):
+                words += segment.words
     return words
 
 

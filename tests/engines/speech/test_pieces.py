@@ -61,6 +61,19 @@ def test_pieces_get_shorter_toward_the_end_so_that_all_recognisers_end_together(
     assert max(totals) < 1.05 * 150
 
 
+def test_pieces_are_long_where_much_is_left() -> None:
+    data = sound(*[(3.3, 8000), (0.7, 20)] * 175)
+    found = pieces(data, 700.0, 2)
+    assert b"".join(piece.sound for piece in found) == data
+    # The best pause in the last 20 s.
+    assert 140 <= found[0].seconds <= 160
+    assert found[-1].seconds < 60
+    totals = [0.0, 0.0]
+    for piece in found:
+        totals[totals.index(min(totals))] += piece.seconds
+    assert max(totals) < 1.05 * 350
+
+
 @pytest.mark.parametrize("told", [None, 1.0, 55.0, 100_000.0])
 def test_a_header_that_lies_about_the_length_costs_nothing(told: float | None) -> None:
     data = sound(*[(3.3, 8000), (0.7, 20)] * 30)

@@ -24,7 +24,7 @@ def words_heard(recognizer: vosk.KaldiRecognizer, heard: int) -> list[dict[str, 
     task = threading.Thread(target=_quietly, args=(recognizer, heard, theirs))
     task.start()
     with open_audio(DATA / "sentence.wav") as audio, file_of(audio.blocks()) as sound:
-        channel.send({}, sound.fileno())
+        channel.send({"lead": 0, "begin": 0}, sound.fileno())
         words: list[dict[str, Any]] = []
         while (message := channel.receive(20)) and message["event"] != "done":
             words += message.get("words", [])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import signal
 import subprocess
@@ -10,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from threading import Event
 
@@ -24,6 +26,7 @@ from engines.speech.local_engine import LocalEngine
 from engines.speech.onnx_engine import OnnxEngine
 from engines.speech.process import Timeouts
 from engines.speech.vosk_engine import VoskEngine
+from engines.wire import Message
 from tests.engines.speech.kinds import Kind
 from tests.engines.speech.media import DATA, MODEL
 from tests.engines.speech.processes import eventually, is_alive, task_pids, worker_pids
@@ -207,6 +210,51 @@ def test_a_short_file_overtakes_a_long_one(lone: VoskEngine, long_recording: Pat
     assert long.result is None, "26 minutes are not done"
     long.cancel.set()
     long.seconds_to_end()
+
+
+def test_a_piece_is_told_without_what_is_heard_before_it(lone: VoskEngine, long_recording: Path) -> None:
+    first, second = itertools.islice(lone.read(long_recording, ahead=2, recognisers=2).cuts(Event()), 2)
+    assert second.lead == 3 * 16_000
+    whole = lone.transcribe(TranscribeRequest(), long_recording, lambda _: None, Event())
+    for cut in (second, first):
+        told: list[Message] = []
+        # A recogniser each, which so has heard nothing of what is before.
+        with closing(cut), lone.recogniser(TranscribeRequest()) as recogniser:
+            recogniser.recognise(cut, told.append, Event())
+        heard = [word for message in told if message["event"] == "segment" for word in message["words"]]
+        words = [word for word in whole.words if cut.begins <= word.start < cut.begins + cut.seconds]
+        assert [word["word"] for word in heard] == [word.word for word in words]
+        assert [cut.begins + word["start"] for word in heard] == pytest.approx(
+            [word.start for word in words], rel=0, abs=0.001
+        )
+
+
+def test_a_long_piece_lets_another_file_have_its_turn(lone: VoskEngine, long_recording: Path) -> None:
+    request, stop = TranscribeRequest(), Event()
+    long = next(lone.read(long_recording, ahead=1, recognisers=1).cuts(stop))
+    short = next(lone.read(DATA / "sentence.wav", ahead=1, recognisers=1).cuts(stop))
+    assert long.seconds > 3 * 40
+    turn = Event()
+    ended: list[str] = []
+
+    def recognise_short() -> None:
+        with closing(short), lone.recogniser(request) as recogniser:
+            turn.set()
+            recogniser.recognise(short, lambda _: None, stop)
+        ended.append("short")
+
+    other = threading.Thread(target=recognise_short)
+
+    def on_message(_: Message) -> None:
+        if not turn.is_set():
+            other.start()
+            turn.wait(30)
+
+    with closing(long), lone.recogniser(request) as recogniser:
+        recogniser.recognise(long, on_message, stop)
+    ended.append("long")
+    other.join(30)
+    assert ended == ["short", "long"]
 
 
 def test_cancel_reaches_a_caller_that_waits_for_a_core(before: set[int], long_recording: Path) -> None:
