@@ -1,4 +1,4 @@
-"""Which file's next piece may be recognised now: the cores of this machine, shared turn by turn."""
+"""Which file's next piece, or part of one, may be recognised now: the cores of this machine, shared turn by turn."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ from engines.wire import FILE_MARK, Message
 AHEAD = 1
 """Pieces that are read before a core is free for them, beside one for each core."""
 
-RENEWED_AFTER = 20 * 60.0
+RENEWED_AFTER = 15 * 60.0
 """Seconds of sound that one child hears. What it unfolds of a model's graph is kept for as long as it lives: 350 MB of
 Vosk's small Korean model after 22 minutes. A new one has the voice to get used to again, for some seconds."""
 

@@ -56,9 +56,8 @@ class Lengths:
 
 
 USUAL = Lengths(lead=3.0, longer=120.0)
-"""A recogniser that comes from elsewhere in the recording hears the first words of a piece otherwise. With few cuts and
-this lead the words differ from the uncut ones about as much as those of another uncut hearing do
-(bench/speech_words.py)."""
+"""A recogniser that comes from elsewhere in the recording hears the first words of a piece otherwise: with few cuts and
+this lead, fewer differ from the uncut ones (bench/speech_words.py)."""
 
 ALONE = Lengths(aimed=34.0, longest=54.0, lead=6.0)
 """Where each piece is heard by a recogniser of its own. With the lead it is no longer than a usual one, so that a
