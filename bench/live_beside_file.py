@@ -3,8 +3,9 @@
 The service (`launch.py transcriber`) with the built-in model, or another. What the speakers wait for is measured twice
 in one run: alone, which is the plain alternative, and beside the file. A speaker sends a tenth of a second of sound
 every tenth of a second, as a microphone does; how far the words are behind the voice is the time until its answer is
-there. Also told: memory of the service with all its processes, and how many speakers got as many words as the first one
-did alone. (Which words, differs for a model that synthetic speech confuses: a wait changes what it hears at once.)
+there. All say the same, so they begin one after another: at a pause there is most to compute. Also told: memory of the
+service with all its processes, and how many speakers got as many words as the first one did alone. (Which words,
+differs for a model that synthetic speech confuses: a wait changes what it hears at once.)
 """
 
 from __future__ import annotations
@@ -70,15 +71,15 @@ class Speaker:
             self.words += told.get("text", "").split()
 
 
-async def speakers(url: str, sound: bytes, count: int) -> list[Speaker]:
-    """So many speak, each beginning a little later than the one before."""
+async def speakers(url: str, sound: bytes, count: int, apart: float) -> list[Speaker]:
+    """So many speak, each beginning `apart` seconds later than the one before."""
     some = [Speaker() for _ in range(count)]
 
     async def one(speaker: Speaker, after: float) -> None:
         await asyncio.sleep(after)
         await speaker.speak(url, sound)
 
-    await asyncio.gather(*(one(speaker, number * 0.037) for number, speaker in enumerate(some)))
+    await asyncio.gather(*(one(speaker, number * apart) for number, speaker in enumerate(some)))
     return some
 
 
@@ -127,7 +128,7 @@ async def watch_memory(pid: int, most: list[float]) -> None:
         await asyncio.sleep(1)
 
 
-async def measure(model: Path, language: str, hours: float, seconds: float, count: int) -> dict[str, Any]:
+async def measure(model: Path, language: str, hours: float, seconds: float, count: int, apart: float) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         short, long = Path(folder) / "short.wav", Path(folder) / "long.wav"
         speak(short, language, seconds)
@@ -137,14 +138,14 @@ async def measure(model: Path, language: str, hours: float, seconds: float, coun
         async with service(model, hours * 60 + 5) as (url, pid), httpx.AsyncClient(base_url=url, timeout=7200) as http:
             # A loaded model warms up while nobody asks for anything.
             await asyncio.to_thread(until_idle, pid)
-            alone = await speakers(url, sound, count)
+            alone = await speakers(url, sound, count, apart)
             before = sum(map(memory_mb, processes_of(pid)))
             memory: list[float] = []
             watching = asyncio.create_task(watch_memory(pid, memory))
             began = time.perf_counter()
             sending = asyncio.create_task(transcribed(http, long))
             await asyncio.sleep(5)
-            beside = await speakers(url, sound, count)
+            beside = await speakers(url, sound, count, apart)
             still = not sending.done()
             text = await sending
             took = time.perf_counter() - began
@@ -156,6 +157,7 @@ async def measure(model: Path, language: str, hours: float, seconds: float, coun
         "file_was_in_work_all_the_time": still,
         "speakers": count,
         "seconds_each": seconds,
+        "seconds_between_their_beginnings": apart,
         **{f"alone_{name}": value for name, value in waits(alone).items()},
         **{f"beside_{name}": value for name, value in waits(beside).items()},
         "times_as_long_as_alone": round(waits(beside)["median_ms"] / waits(alone)["median_ms"], 2),
@@ -183,9 +185,12 @@ def main() -> None:
     parser.add_argument("--hours", type=float, default=3.0)
     parser.add_argument("--seconds", type=float, default=30.0, help="how long each speaker speaks")
     parser.add_argument("--speakers", type=int, default=10)
+    parser.add_argument(
+        "--apart", type=float, default=0.37, help="seconds by which each begins later; with few all pause in unison"
+    )
     options = parser.parse_args()
     name = "live_beside_file" if options.model == BUILT_IN else f"live_beside_file-{options.language}"
-    figures = measure(options.model, options.language, options.hours, options.seconds, options.speakers)
+    figures = measure(options.model, options.language, options.hours, options.seconds, options.speakers, options.apart)
     report(name, asyncio.run(figures))
 
 
