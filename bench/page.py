@@ -69,7 +69,7 @@ USABLE = """
 () => {
   const button = document.querySelector("#avatar-go");
   const box = button?.getBoundingClientRect();
-  return box?.width && !button.disabled && performance.now();
+  return box?.width && button.checkVisibility({ visibilityProperty: true }) && !button.disabled && performance.now();
 }
 """
 POLL_MS = 20

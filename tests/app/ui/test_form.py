@@ -52,16 +52,20 @@ def test_generate_and_cancel_are_always_in_view_and_nothing_jumps(
 
 
 @pytest.mark.parametrize("size", [PHONE, DESKTOP])
-def test_a_header_that_comes_last_moves_nothing(browser: Browser, served: Served, size: tuple[int, int]) -> None:
-    # What all HTML on the page is made by, the header's first: on a slow computer it is drawn after the tabs.
+@pytest.mark.parametrize("kind", ["html-container", '<textarea data-testid="textbox"></textarea>'])
+def test_what_is_laid_out_last_moves_nothing(
+    browser: Browser, served: Served, size: tuple[int, int], kind: str
+) -> None:
+    # The code of the header's components, and of the prompt: on a slow computer they are there after what is below.
     assets = Path(gradio.__file__).parent / "templates/frontend/assets"
-    code = next(file.name for file in assets.glob("Index-*.js") if "html-container" in file.read_text())
+    code = {file.name for file in assets.glob("*.js") if kind in file.read_text()}
     profile = new_profile(browser, size=size)
     profile.add_init_script(SHIFTS)
     page = profile.new_page()
     watch = watched(page)
     held: list[Route] = []
-    page.route(f"**/{code}*", lambda route: held.append(route))
+    for name in code:
+        page.route(f"**/{name}*", lambda route: held.append(route))
     page.goto(served.url)
     page.locator("#avatar-go").wait_for(state="attached")
     page.evaluate("new Promise(drawn => requestAnimationFrame(() => requestAnimationFrame(drawn)))")
