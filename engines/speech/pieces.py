@@ -56,8 +56,8 @@ class Lengths:
 
 
 USUAL = Lengths(lead=3.0, longer=120.0)
-"""A recogniser that comes from elsewhere in the recording hears the first words of a piece otherwise: with few cuts and
-this lead, fewer differ from the uncut ones (bench/speech_words.py)."""
+"""A recogniser that comes from elsewhere in the recording hears some words of a piece otherwise than uncut: tried once,
+in a quarter of an hour of Vosk's small Korean model, 7.0 % in pieces of 40 s, and 5.1 % with these lengths and lead."""
 
 ALONE = Lengths(aimed=34.0, longest=54.0, lead=6.0)
 """Where each piece is heard by a recogniser of its own. With the lead it is no longer than a usual one, so that a
