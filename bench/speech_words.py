@@ -6,7 +6,8 @@ it uncut, our engine in pieces on several cores, and `launch.py transcriber` in 
 each one's character error rate against the text (Korean models split words as they like, so spaces say nothing), how
 much more that is than uncut with its 95 % interval over the turns, how many words differ, and how many times of the
 words that are the same are within 30 ms. All of it is also told of the same sound uncut with another dither (the faint
-noise that the model adds to all sound), against which each must be held: no two hearings are alike.
+noise that the model adds to all sound), and begun half a second later, against which each must be held: no two hearings
+are alike.
 
 Needs `apt install mbrola mbrola-hn1` (Debian's contrib and non-free), or their files' place with --mbrola and --voice,
 and `pip install -r bench/requirements.txt`.
@@ -29,7 +30,7 @@ from typing import Any
 
 from bench.live_beside_file import service
 from bench.report import report
-from bench.speech import Word, difference, example, ours, seconds_apart, share_within
+from bench.speech import Word, begun_later, difference, example, ours, seconds_apart, share_within
 from engines.events import ignore
 from engines.requests import TranscribeRequest
 from engines.speech.cloud_run import CallOptions, CloudRunEngine
@@ -75,13 +76,19 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         sound = Path(folder) / "speech.wav"
         turns = _speak(sound, options)
-        with ThreadPoolExecutor() as both:
-            (_, uncut), (_, again) = both.map(partial(example, options.model, sound, block=BLOCK), (1, 2))
+        with ThreadPoolExecutor() as threads:
+            later = threads.submit(begun_later, options.model, sound, BLOCK)
+            (_, uncut), (_, again) = threads.map(partial(example, options.model, sound, block=BLOCK), (1, 2))
         _, here = ours(options.model, options.workers, sound)
         there = asyncio.run(_by_a_service(options.model, sound, turns[-1].end / 60))
     text = _plain("".join(SPOKEN.values()))
     wrong = [_errors(text, _said(uncut, turn)) for turn in turns]
-    heard = {"uncut_with_another_dither": again, "in_pieces": here, "by_a_service_in_pieces": there}
+    heard = {
+        "uncut_with_another_dither": again,
+        "uncut_begun_half_a_second_later": later.result(),
+        "in_pieces": here,
+        "by_a_service_in_pieces": there,
+    }
     report(
         "speech_words-ko",
         {
