@@ -14,7 +14,7 @@ import os
 import secrets
 from pathlib import Path
 
-from app.jobs.model import StorageFailed
+from app.jobs.errors import StorageFailed
 
 FILE = "signing.key"
 KEY_BYTES = 32

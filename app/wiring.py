@@ -199,35 +199,26 @@ def assemble(
     showcase = load_showcase(list(filter(None, (settings.presets_dir, PRESETS))), image.info.name, presets)
     showcase_pictures = _showcase_pictures(settings, image, presets, showcase)
     feeds = Feeds()
-    kinds: list[AnyKind] = [
-        PlainKind(image),
-        AvatarKind(image, presets),
-        HeroKind(image, presets),
-    ]
     opener = Fetcher(settings.fetch_hosts, max_bytes=settings.max_upload_mb * 2**20)
     with ExitStack() as opened:
         database, files = open_stores(settings.data_dir, opened)
         correction_lists = CorrectionLists(database)
         own = correction_lists.get
-        kinds.append(TranscriptionKind(speech, own))
-        kinds.append(LiveKind(speech, feeds, keep_sound=settings.keep_live_audio, corrections=own))
-        signer = Signer(read_key(settings.data_dir))
+        kinds: list[AnyKind] = [
+            PlainKind(image),
+            AvatarKind(image, presets),
+            HeroKind(image, presets),
+            TranscriptionKind(speech, own),
+            LiveKind(speech, feeds, keep_sound=settings.keep_live_audio, corrections=own),
+        ]
         webhooks = _webhooks(settings, database, opened)
-        deliverers = (webhooks, *deliverers)
-        if settings.firebase_project_id is not None:
-            base_url = f"{settings.public_url or f'http://localhost:{settings.port}'}/"
-            deliverers = (*deliverers, FirestoreDeliverer(settings.firebase_project_id, base_url))
+        deliverers = (webhooks, *deliverers, *_firestore(settings))
         metrics = JobMetrics()
         queue = Queue(
             database,
             files,
             kinds,
-            capacity={
-                "image": settings.max_queue + 1,
-                "speech": settings.max_queue + settings.speech_files,
-                "live": settings.live_sessions,
-                FETCH: settings.max_queue + FETCHED_AT_ONCE,
-            },
+            capacity=_capacity(settings),
             opener=opener,
             deliverers=deliverers,
             renamed=renamed,
@@ -239,17 +230,12 @@ def assemble(
                 settings.user_daily_jobs,
             ),
         )
+        spare = showcase_pictures.make_one if showcase_pictures.makes else None
         return Studio(
             queue=queue,
             files=files,
             workers=(
-                Worker(
-                    "image",
-                    queue,
-                    kinds,
-                    image.load,
-                    spare=showcase_pictures.make_one if showcase_pictures.makes else None,
-                ),
+                Worker("image", queue, kinds, image.load, spare=spare),
                 Worker("speech", queue, kinds, lambda _: speech.load(), width=settings.speech_files),
                 # A session that begins waits for the model by itself.
                 Worker("live", queue, kinds, lambda _: None, width=settings.live_sessions),
@@ -270,11 +256,21 @@ def assemble(
             metrics=metrics,
             check_webhook=webhooks.check,
             senders=tuple(Sender(deliverer, queue.outbox, schedule=schedule) for deliverer in deliverers),
-            signer=signer,
+            signer=Signer(read_key(settings.data_dir)),
             downloads=downloads,
             cut_outs=CutOuts(downloads.store),
             device=device or find_device("cpu"),
         )
+
+
+def _capacity(settings: Settings) -> dict[str, int]:
+    """How many jobs each device takes, those that run included."""
+    return {
+        "image": settings.max_queue + 1,
+        "speech": settings.max_queue + settings.speech_files,
+        "live": settings.live_sessions,
+        FETCH: settings.max_queue + FETCHED_AT_ONCE,
+    }
 
 
 def _showcase_pictures(
@@ -303,6 +299,13 @@ def _webhooks(settings: Settings, database: Database, opened: ExitStack) -> Webh
         view_of,
         base_url=settings.public_url or "",
     )
+
+
+def _firestore(settings: Settings) -> tuple[Deliverer, ...]:
+    if settings.firebase_project_id is None:
+        return ()
+    base_url = f"{settings.public_url or f'http://localhost:{settings.port}'}/"
+    return (FirestoreDeliverer(settings.firebase_project_id, base_url),)
 
 
 def _makes_pictures(settings: Settings, image: ImageEngine) -> bool:

@@ -10,7 +10,7 @@ from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 
-from app.jobs.model import StorageFailed
+from app.jobs.errors import StorageFailed
 from app.jobs.store.database import Database
 from app.jobs.store.dead_letters import DeadLetters
 

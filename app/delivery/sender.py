@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from app.delivery.errors import DeliveryFailed, DeliveryRefused
-from app.jobs.model import StorageFailed
+from app.jobs.errors import StorageFailed
 from app.jobs.store.outbox import Deliverer, Entry, Outbox
 
 log = logging.getLogger(__name__)

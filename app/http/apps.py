@@ -22,7 +22,7 @@ from app.http.middleware.throttle import Throttle
 from app.http.routes import health, live, models, speech, transcribe
 from app.http.sessions import Sessions
 from app.http.uploads import FORM_BYTES
-from app.jobs.model import StorageFailed
+from app.jobs.errors import StorageFailed
 from app.studio import Service, Studio
 
 log = logging.getLogger(__name__)

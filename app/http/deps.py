@@ -14,7 +14,8 @@ from starlette.types import Receive
 
 from app.accounts import Caller
 from app.concurrency import run_blocking
-from app.jobs.model import Interrupted, Job
+from app.jobs.errors import Interrupted
+from app.jobs.model import Job
 from app.jobs.queue import Submission
 from app.studio import Service, Studio
 from engines.errors import InvalidRequest, ServiceUnavailable

@@ -18,7 +18,7 @@ from starlette.requests import ClientDisconnect, Request
 
 from app.concurrency import run_blocking
 from app.http.middleware.limits import BodyTooLarge
-from app.jobs.model import StorageFailed
+from app.jobs.errors import StorageFailed
 from engines.errors import Cancelled, InvalidRequest
 
 if TYPE_CHECKING:

@@ -10,8 +10,9 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
+from app.jobs.errors import StorageFailed
 from app.jobs.files import Files
-from app.jobs.model import FETCH, AnyKind, Opener, Received, StorageFailed
+from app.jobs.model import FETCH, AnyKind, Opener, Received
 from app.jobs.queue import Queue
 from app.jobs.states import Claim
 from app.jobs.worker import Worker, attempt

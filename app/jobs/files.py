@@ -18,7 +18,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
-from app.jobs.model import Received, StorageFailed
+from app.jobs.errors import StorageFailed
+from app.jobs.model import Received
 from app.jobs.store.folder import OTHERS, make_folder, private
 
 log = logging.getLogger(__name__)

@@ -7,20 +7,18 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from app.concurrency import run_blocking
-from app.jobs.files import Files
-from app.jobs.live import LiveJobs
-from app.jobs.model import (
-    Edit,
+from app.jobs.errors import (
     EditConflict,
     FileNotFound,
-    Job,
-    JobFile,
     JobNotFound,
     JobUnfinished,
     NothingMade,
     StorageFailed,
     Undelivered,
 )
+from app.jobs.files import Files
+from app.jobs.live import LiveJobs
+from app.jobs.model import Edit, Job, JobFile
 from app.jobs.store.database import Database
 from app.jobs.store.jobs import JobRows
 from app.jobs.store.library import Choices, Found, LibraryRows, Search

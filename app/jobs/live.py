@@ -11,7 +11,8 @@ from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass, field
 
-from app.jobs.model import Interrupted, Job, JobProgress, JobState, StorageFailed
+from app.jobs.errors import Interrupted, StorageFailed
+from app.jobs.model import Job, JobProgress, JobState
 from engines.events import Event, Progress
 
 ENDED_JOBS = 200

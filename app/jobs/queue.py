@@ -14,25 +14,11 @@ from dataclasses import dataclass, field
 from pydantic import BaseModel
 
 from app.concurrency import run_blocking
+from app.jobs.errors import DeadlineExceeded, Draining, JobNotFound, StorageFailed
 from app.jobs.files import Files
 from app.jobs.library import Library
 from app.jobs.live import JobEvent, LiveJobs
-from app.jobs.model import (
-    FETCH,
-    AnyKind,
-    DeadlineExceeded,
-    Draining,
-    Job,
-    JobError,
-    JobNotFound,
-    JobState,
-    Opener,
-    Priority,
-    Received,
-    StorageFailed,
-    Webhook,
-    new_job_id,
-)
+from app.jobs.model import FETCH, AnyKind, Job, JobError, JobState, Opener, Priority, Received, Webhook, new_job_id
 from app.jobs.quota import Limits, Quota, Standing
 from app.jobs.states import Claim, Outcome, States
 from app.jobs.store.database import Database

@@ -15,24 +15,11 @@ from threading import Event
 
 from pydantic import BaseModel
 
+from app.jobs.errors import GaveUp, IdempotencyConflict, QueueFull, StorageBusy, StorageFailed
 from app.jobs.files import Files
 from app.jobs.live import LiveJobs
 from app.jobs.log import log_end
-from app.jobs.model import (
-    FETCH,
-    MAX_ATTEMPTS,
-    GaveUp,
-    IdempotencyConflict,
-    Job,
-    JobError,
-    JobFile,
-    JobProgress,
-    JobState,
-    QueueFull,
-    Received,
-    StorageBusy,
-    StorageFailed,
-)
+from app.jobs.model import FETCH, MAX_ATTEMPTS, Job, JobError, JobFile, JobProgress, JobState, Received
 from app.jobs.store.database import Database
 from app.jobs.store.jobs import JobRows
 from app.jobs.store.library import LibraryRows

@@ -13,7 +13,8 @@ from typing import Any
 import gradio as gr
 
 from app.i18n.texts import built, mark, say
-from app.jobs.model import Job, JobNotFound
+from app.jobs.errors import JobNotFound
+from app.jobs.model import Job
 from app.presets import KINDS, NO_PRESET
 from app.studio import Studio
 from app.ui.account import account_of

@@ -12,8 +12,9 @@ import gradio as gr
 
 from app.concurrency import run_blocking
 from app.i18n.texts import say
+from app.jobs.errors import Interrupted, JobNotFound
 from app.jobs.live import JobEvent
-from app.jobs.model import Interrupted, Job, JobNotFound, JobState
+from app.jobs.model import Job, JobState
 from app.jobs.queue import Queue
 from app.ui.account import account_for, account_of
 from app.ui.progress import AGAIN, ended_html, note_html, progress_html, restarting_html

@@ -16,7 +16,8 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from app.concurrency import run_blocking
 from app.http.errors import problem_of
-from app.jobs.model import Draining, Job, JobError, JobState, QueueFull
+from app.jobs.errors import Draining, QueueFull
+from app.jobs.model import Job, JobError, JobState
 from app.jobs.queue import Submission
 from app.studio import Service
 from app.work.live import DEVICE, Feed, LiveLimits, LiveRequest

@@ -7,7 +7,7 @@ import asyncio
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.http.errors import problem_of
-from app.jobs.model import Draining
+from app.jobs.errors import Draining
 
 
 class AnswerWhenStopped:

@@ -18,8 +18,9 @@ from app.http.deps import Asked, AskedDep, CallerDep, JobDep, ServiceDep, Studio
 from app.http.errors import ERRORS, ERRORS_OF_STREAM
 from app.http.uploads import receive_upload
 from app.http.views import AnyJob, AnyResult, JobView, view_of
+from app.jobs.errors import Interrupted, StorageFailed
 from app.jobs.live import JobEvent
-from app.jobs.model import Interrupted, JobState, Priority, Received, StorageFailed, Webhook
+from app.jobs.model import JobState, Priority, Received, Webhook
 from app.jobs.queue import Submission
 from app.scopes import require_kind
 from app.studio import Studio

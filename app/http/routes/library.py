@@ -15,7 +15,8 @@ from app.http.disposition import disposition
 from app.http.errors import ERRORS, ERRORS_OF_STREAM
 from app.http.views import urls_of
 from app.http.zip_stream import Entry, zip_stream
-from app.jobs.model import Job, NothingMade
+from app.jobs.errors import NothingMade
+from app.jobs.model import Job
 from app.jobs.store.library import Made, Search
 from app.studio import Studio
 from app.work.cards import PicturesCard, TranscriptCard

@@ -15,7 +15,7 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Self
 
-from app.jobs.model import StorageBusy, StorageFailed
+from app.jobs.errors import StorageBusy, StorageFailed
 from app.jobs.store.folder import private
 from app.jobs.store.migrations import MIGRATIONS
 

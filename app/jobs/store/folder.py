@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from app.jobs.model import StorageFailed
+from app.jobs.errors import StorageFailed
 
 LOCK = "studio.lock"
 FOLDER_MODE = 0o700

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from app.jobs.errors import StorageFailed
 from app.jobs.files import Files
-from app.jobs.model import JobState, StorageFailed
+from app.jobs.model import JobState
 from app.jobs.store.database import Database
 from app.jobs.store.folder import held
 from tests.app.jobs.small_work import Desk, Done, wait_for

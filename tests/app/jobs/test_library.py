@@ -10,7 +10,8 @@ from typing import Any, ClassVar
 
 import pytest
 
-from app.jobs.model import Edit, Job, JobNotFound, JobUnfinished, Listing, NothingMade, Undelivered
+from app.jobs.errors import JobNotFound, JobUnfinished, NothingMade, Undelivered
+from app.jobs.model import Edit, Job, Listing
 from app.jobs.store.library import Search
 from engines.errors import InvalidRequest, OutOfMemory
 from engines.results import Result

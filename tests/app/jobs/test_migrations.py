@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from app.jobs.model import StorageFailed
+from app.jobs.errors import StorageFailed
 from app.jobs.store.opening import open_stores
 from tests.app.conftest import Served, serve
 

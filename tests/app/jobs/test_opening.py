@@ -14,8 +14,9 @@ from pathlib import Path
 
 import pytest
 
+from app.jobs.errors import StorageFailed
 from app.jobs.files import Files
-from app.jobs.model import JobFile, StorageFailed
+from app.jobs.model import JobFile
 from app.jobs.queue import Queue, Submission
 from app.jobs.states import Outcome
 from app.jobs.store.database import Database

@@ -13,21 +13,10 @@ from typing import Any
 
 import pytest
 
+from app.jobs.errors import Draining, FileNotFound, IdempotencyConflict, Interrupted, JobNotFound, QueueFull
 from app.jobs.library import FORGET_AT_ONCE
 from app.jobs.live import JobEvent
-from app.jobs.model import (
-    MAX_ATTEMPTS,
-    Draining,
-    FileNotFound,
-    IdempotencyConflict,
-    Interrupted,
-    Job,
-    JobFailed,
-    JobNotFound,
-    JobState,
-    Priority,
-    QueueFull,
-)
+from app.jobs.model import MAX_ATTEMPTS, Job, JobFailed, JobState, Priority
 from app.jobs.worker import MADE_AT_ONCE, WorkerState
 from engines.errors import InvalidRequest, ModelMissing
 from engines.events import OnProgress, Progress

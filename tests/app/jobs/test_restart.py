@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from app.jobs.errors import Interrupted
 from app.jobs.files import Files
 from app.jobs.live import JobEvent
-from app.jobs.model import MAX_ATTEMPTS, Interrupted, Job, JobState, Priority
+from app.jobs.model import MAX_ATTEMPTS, Job, JobState, Priority
 from app.jobs.queue import Submission
 from app.jobs.states import Claim
 from app.jobs.store.database import Database

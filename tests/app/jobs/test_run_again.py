@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from app.jobs.errors import IdempotencyConflict
 from app.jobs.live import JobEvent
-from app.jobs.model import IdempotencyConflict, Job, JobState
+from app.jobs.model import Job, JobState
 from engines.errors import InvalidRequest
 from tests.app.jobs.small_work import Desk, HeldKind, wait_for
 from tests.serving import until

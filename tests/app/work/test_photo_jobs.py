@@ -11,7 +11,8 @@ import pytest
 from PIL import Image
 
 from app.http.errors import problem_of
-from app.jobs.model import IdempotencyConflict, Job, JobFailed, JobState, QueueFull
+from app.jobs.errors import IdempotencyConflict, QueueFull
+from app.jobs.model import Job, JobFailed, JobState
 from app.jobs.queue import Submission
 from app.studio import Studio
 from app.work.presets import AvatarRequest

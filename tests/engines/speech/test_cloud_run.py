@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 import pytest
 
-from app.jobs.model import QueueFull
+from app.jobs.errors import QueueFull
 from engines import events
 from engines.errors import Cancelled, InvalidMedia, InvalidRequest, ModelMissing, ServiceUnavailable, StudioError
 from engines.events import OnEvent, Progress, SegmentHeard
