@@ -46,7 +46,9 @@ class Mono:
         setup = (frame.format.name, frame.layout.name, frame.sample_rate)
         if setup != self._setup or self._resampler is None:
             yield from self.flush()
-            self._resampler = AudioResampler(format="s16p", layout=frame.layout, rate=SAMPLE_RATE)
+            # Packed where there is nothing to mix: many a frame is what is wanted already, and passes as it is.
+            packed = frame.layout.nb_channels == 1
+            self._resampler = AudioResampler(format="s16" if packed else "s16p", layout=frame.layout, rate=SAMPLE_RATE)
             self._setup = setup
             self._mixer = _Mixer(frame.layout.nb_channels)
         # The times are the clock's business: the resampler would invent or drop samples by them.
@@ -62,11 +64,11 @@ class Mono:
     def _mixed(self, frame: AudioFrame | None) -> Iterator[bytes]:
         assert self._resampler is not None
         for converted in self._resampler.resample(frame):
-            channels = converted.to_ndarray()
-            if len(channels) == 1:
-                yield channels.astype("<i2").tobytes()
-            elif channels.size:
-                yield self._mixer.mix(channels.astype(np.float64)).round().astype("<i2").tobytes()
+            if converted.layout.nb_channels == 1:
+                yield bytes(converted.planes[0])[: 2 * converted.samples]
+            elif converted.samples:
+                channels = converted.to_ndarray().astype(np.float64)
+                yield self._mixer.mix(channels).round().astype("<i2").tobytes()
         self.cancelled = self.cancelled or self._mixer.cancelled
 
 
