@@ -71,8 +71,11 @@ def to_recording(page: Page) -> None:
 def test_words_appear_in_grey_settle_and_become_a_transcript(page: Page) -> None:
     expect(page.locator("#transcribe-go")).to_be_hidden()
     page.locator("#live-record").click()
-    expect(page.locator("#live-partial")).to_contain_text("good morning")
-    assert page.locator("#live-settled").inner_text() == ""
+    # Both in one look: the sentence may settle between two.
+    page.wait_for_function(
+        """() => document.querySelector('#live-partial').textContent.includes('good morning')
+            && document.querySelector('#live-settled').textContent === ''"""
+    )
     grey = page.locator("#live-partial").evaluate("it => getComputedStyle(it).color")
     expect(page.locator("#live-settled")).to_contain_text(BEGINNING)
     assert grey != page.locator("#live-settled").evaluate("it => getComputedStyle(it).color")
@@ -85,9 +88,10 @@ def test_words_appear_in_grey_settle_and_become_a_transcript(page: Page) -> None
     paragraphs = page.locator("carrot-transcript .t-text p")
     paragraphs.first.wait_for()
     assert " ".join(paragraphs.all_inner_texts()) == said
-    # All of it from the first word, in order, and no sound is missing in the middle.
+    # All of it from the first word, in order, and no sound is missing in the middle. A word that the stop cut through
+    # may be heard as two.
     assert said.startswith(BEGINNING)
-    assert TEXT.startswith(said.rsplit(" ", 1)[0])
+    assert TEXT.startswith(said.rsplit(" ", 2)[0])
     expect(page.locator("#live-record")).to_have_text("Record")
     expect(page.locator("#transcribe-recent")).to_contain_text("live")
 
