@@ -176,11 +176,12 @@ def test_a_studio_that_wants_a_token_is_asked_with_it(box: Sshd, tmp_path: Path)
 
 def test_once_gives_up_on_a_box_that_is_off(box: Sshd) -> None:
     box.kill()
-    status, said = once(box, "http://127.0.0.1:1", "--wait", "1.5")
+    # Long enough for one try, which ssh takes a second for on a busy machine.
+    status, said = once(box, "http://127.0.0.1:1", "--wait", "4.5")
     assert status == 1
     assert "refuses the connection: the box is off" in said
     assert "Trying again in 1 s." in said
-    assert "Not ready after 1.5 s." in said
+    assert "Not ready after 4.5 s." in said
 
 
 def test_an_unknown_host_key_is_refused_where_nobody_can_be_asked(box: Sshd, served: Served) -> None:
