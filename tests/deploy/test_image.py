@@ -27,7 +27,7 @@ from tests.deploy.balancer import balancer
 from tests.deploy.container import Stage, build, context_files, step
 from tests.deploy.instances import Instance, instances
 from tests.engines.speech.media import DATA, MODEL, repeated
-from tests.engines.speech.processes import worker_pids
+from tests.engines.speech.processes import hold_work, worker_pids
 from tests.engines.weights.model_server import serving
 from tests.serving import until
 
@@ -158,13 +158,14 @@ def test_nothing_is_loaded_at_the_start_that_only_the_studio_needs(image: Stage)
 
 def test_a_stop_leaves_ten_seconds_and_is_over_in_them(image: Stage, tmp_path: Path) -> None:
     """What is in work is finished if it can be; else its caller hears in time that it has to ask again."""
-    recording = repeated(tmp_path / "long.wav", DATA / "longer.wav", 40)
+    recording = repeated(tmp_path / "long.wav", DATA / "longer.wav", 20)
     with running(image, 1) as [one], ThreadPoolExecutor(1) as pool:
         working = pool.submit(
             httpx.post, f"{one.url}/v1/audio/transcriptions",
             files={"file": ("long.wav", recording.read_bytes())}, timeout=100,
         )  # fmt: skip
         until(lambda: httpx.get(f"{one.url}/health").json()["active"] == 1)
+        hold_work(one.process.pid)
         began = time.monotonic()
         one.process.send_signal(signal.SIGTERM)
         answer = working.result(60)

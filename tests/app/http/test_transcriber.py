@@ -26,7 +26,7 @@ from engines.errors import ModelInvalid
 from engines.protocols import SpeechEngine
 from engines.speech.vosk_engine import VoskEngine
 from tests.engines.speech.media import DATA, MALFORMED, MODEL, SENTENCES, repeated, silent_video, wav_bytes
-from tests.engines.speech.processes import eventually, is_alive, worker_pids
+from tests.engines.speech.processes import eventually, hold_work, is_alive, worker_pids
 from tests.serving import serving
 from tests.small_engines import EchoSpeech
 
@@ -478,7 +478,7 @@ def serve() -> Iterator[list[Served]]:
 def test_sigterm_drains(serve: list[Served], tmp_path: Path) -> None:
     served = Served(drain_seconds=60)
     serve.append(served)
-    recording = repeated(tmp_path / "minutes.wav", DATA / "longer.wav", 3).read_bytes()
+    recording = repeated(tmp_path / "minutes.wav", DATA / "longer.wav", 12).read_bytes()
     workers = worker_pids(served.process.pid)
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
         working = pool.submit(post, served.url, "minutes.wav", recording)
@@ -491,7 +491,7 @@ def test_sigterm_drains(serve: list[Served], tmp_path: Path) -> None:
         assert httpx.get(f"{served.url}/health/live").status_code == 200
         answer = working.result(60)
     assert answer.status_code == 200
-    assert answer.json()["text"].count("good morning") == 3
+    assert answer.json()["text"].count("good morning") == 12
     assert served.process.wait(20) == 0
     assert workers
     assert not any(map(is_alive, workers))
@@ -500,11 +500,12 @@ def test_sigterm_drains(serve: list[Served], tmp_path: Path) -> None:
 def test_the_drain_has_an_end(serve: list[Served], tmp_path: Path) -> None:
     served = Served(drain_seconds=1)
     serve.append(served)
-    recording = repeated(tmp_path / "long.wav", DATA / "longer.wav", 25).read_bytes()
+    recording = repeated(tmp_path / "long.wav", DATA / "longer.wav", 20).read_bytes()
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
         working = pool.submit(post, served.url, "long.wav", recording)
         assert eventually(lambda: served.active() == 1)
         workers = worker_pids(served.process.pid)
+        hold_work(served.process.pid)
         served.process.terminate()
         served.process.wait(20)
         assert eventually(lambda: not any(map(is_alive, workers)), 5)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -24,6 +25,14 @@ def worker_pids(parent: int | None = None) -> set[int]:
 def task_pids(model: int) -> set[int]:
     """The living children that the model's process `model` has forked for tasks."""
     return worker_pids(model)
+
+
+def hold_work(parent: int) -> None:
+    """Stop the speech workers of `parent` and their tasks where they are: what they work on does not end."""
+    for model in worker_pids(parent):
+        os.kill(model, signal.SIGSTOP)
+        for task in task_pids(model):
+            os.kill(task, signal.SIGSTOP)
 
 
 def is_alive(pid: int) -> bool:
