@@ -20,7 +20,8 @@ from engines.events import OnEvent, Progress, SegmentHeard
 from engines.requests import TranscribeRequest
 from engines.results import Segment, Transcript, Word
 from engines.speech.cloud_client import WHERE, CallFailed
-from engines.speech.long_file import Cut, Reading, Recogniser, Words
+from engines.speech.reading import Cut, Reading
+from engines.speech.recogniser import Recogniser, Words
 
 FAILURES_IN_A_ROW = 2
 """Pieces that failed with all their tries and none that came through: the service is away."""

@@ -21,6 +21,8 @@ from engines.speech.live import ModelSession
 from engines.speech.model import read_model_info
 from engines.speech.pieces import ALONE, USUAL, Lengths
 from engines.speech.process import ModelProcess, Models, Timeouts
+from engines.speech.reading import Reading
+from engines.speech.recogniser import Recogniser, Words
 from engines.speech.segments import read_segment
 from engines.speech.speakers import Voice, tell_apart
 from engines.wire import Message
@@ -94,12 +96,12 @@ class LocalEngine(ABC):
         on_event(Progress("transcribe", round(duration), round(duration), 1.0))
         return self.transcript(segments, duration, reading.notes)
 
-    def read(self, file: Path, ahead: int, recognisers: int = 0) -> long_file.Reading:
+    def read(self, file: Path, ahead: int, recognisers: int = 0) -> Reading:
         """Read and cut a file, `ahead` pieces at most before one is done with. `recognisers`: see pieces.cut."""
         lengths = self.lengths if recognisers else self.lengths_alone
-        return long_file.Reading(self._models, file.resolve(), self._max_seconds, ahead, lengths, recognisers)
+        return Reading(self._models, file.resolve(), self._max_seconds, ahead, lengths, recognisers)
 
-    def segment(self, words: long_file.Words, begins: float) -> Segment | None:
+    def segment(self, words: Words, begins: float) -> Segment | None:
         """An utterance of a piece that begins at `begins` seconds, or None without a known word."""
         return read_segment(words, begins)
 
@@ -117,10 +119,10 @@ class LocalEngine(ABC):
         )
 
     @contextlib.contextmanager
-    def recogniser(self, request: TranscribeRequest) -> Iterator[long_file.Recogniser]:
+    def recogniser(self, request: TranscribeRequest) -> Iterator[Recogniser]:
         """For single pieces of a file; all of one share its turns."""
         how = self._how(request)
-        with self._cores.share() as share, long_file.Recogniser(self._models, self._cores, share, how) as recogniser:
+        with self._cores.share() as share, Recogniser(self._models, self._cores, share, how) as recogniser:
             yield recogniser
 
     def listen(self, request: ListenRequest, cancel: Event) -> ModelSession:

@@ -1,221 +1,32 @@
 """One file through the model's process: read and cut by one child, recognised piece by piece by others, told in order.
 
 A thread for each core drives one recognising child, the caller's thread hears everything in the order of the file.
-Sound waits in files without a name, a few pieces at most, so memory does not grow with the length of a recording.
 """
 
 from __future__ import annotations
 
 import contextlib
-import os
 import queue
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Generator, Iterator
-from dataclasses import astuple, dataclass
+from collections.abc import Callable, Iterator
 from functools import partial
-from pathlib import Path
 from threading import Event
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
-from engines.errors import Cancelled, EngineCrashed, InvalidMedia
+from engines.errors import Cancelled
 from engines.speech.cores import POLL_SECONDS, Cores, Share
-from engines.speech.pieces import SAMPLE_RATE, USUAL, Lengths
-from engines.speech.process import Models, Task, TaskLost
-from engines.wire import FILE_MARK, Message
+from engines.speech.process import Models
+from engines.speech.reading import Cut, Reading
+from engines.speech.recogniser import Recogniser
+from engines.wire import Message
 
 AHEAD = 1
 """Pieces that are read before a core is free for them, beside one for each core."""
 
-RENEWED_AFTER = 15 * 60.0
-"""Seconds of sound that one child hears. What it unfolds of a model's graph is kept for as long as it lives: 350 MB of
-Vosk's small Korean model after 22 minutes. A new one has the voice to get used to again, for some seconds."""
-
-Words = list[dict[str, Any]]
-
 OnUtterance = Callable[[float, Message], None]
 """Called with where its piece begins, seconds, and the worker's "segment"."""
-
-
-@dataclass(slots=True)
-class Cut:
-    """One piece of a file, as a descriptor of its sound (16 kHz mono int16), with `lead` samples of what is before it.
-    `start`, `samples`: where the piece itself begins and how long it is, counted in samples."""
-
-    number: int
-    start: int
-    samples: int
-    file: int
-    lead: int = 0
-
-    @property
-    def begins(self) -> float:
-        """Seconds from the beginning of the recording."""
-        return self.start / SAMPLE_RATE
-
-    @property
-    def sound_begins(self) -> float:
-        """As `begins`, with the lead."""
-        return (self.start - self.lead) / SAMPLE_RATE
-
-    @property
-    def seconds(self) -> float:
-        return self.samples / SAMPLE_RATE
-
-    def close(self) -> None:
-        os.close(self.file)
-
-
-class Reading:
-    """A file that is read and cut into pieces by a child of its own."""
-
-    def __init__(
-        self, models: Models, path: Path, max_seconds: float, ahead: int, lengths: Lengths = USUAL, recognisers: int = 0
-    ) -> None:
-        """`ahead`: pieces that are read before one is given back by `done_with_one`. `recognisers`: see pieces.cut."""
-        self._models = models
-        self._task: dict[str, Any] = {
-            "kind": "read",
-            "path": str(path),
-            "max_seconds": max_seconds,
-            "ahead": ahead,
-            "lengths": astuple(lengths),
-            "recognisers": recognisers,
-        }
-        self._allowed = ahead
-        self._lock = threading.Lock()
-        self._child: Task | None = None
-        self.estimate: float | None = None
-        """The header's word on the length, seconds; known with the first piece."""
-        self.duration = 0.0
-        self.notes: list[str] = []
-        """What of the file was left out, or chosen, in sentences."""
-
-    def cuts(self, cancel: Event) -> Generator[Cut]:
-        """The pieces in order; whoever takes one closes it. The whole is known after the last.
-
-        Raises InvalidMedia, Cancelled, EngineCrashed.
-        """
-        try:
-            try:
-                yield from self._attempt(cancel)
-            except TaskLost:
-                if self.estimate is not None or self._child is None:
-                    raise
-                # A process that is being killed looks alive for a moment: the file gets one more.
-                yield from self._attempt(cancel)
-        except TaskLost as error:
-            self._models.check_open(error)
-            raise EngineCrashed(
-                f"The speech engine could not read this file: {error}. Nothing else is lost. Try again; if it happens "
-                "again, the file itself is the cause: save it in another format."
-            ) from error
-
-    def done_with_one(self) -> None:
-        """Let one more piece be read."""
-        with self._lock:
-            self._allowed += 1
-        if self._child:
-            self._child.send({"more": 1})
-
-    def _attempt(self, cancel: Event) -> Iterator[Cut]:
-        number = 0
-        with self._models.get(cancel).begin(**self._task) as self._child:
-            for message in self._child.messages(cancel, awaited=lambda: self._allowed > 0):
-                if message["event"] == "failed":
-                    raise InvalidMedia(message["field"], message["message"])
-                if message["event"] == "done":
-                    self.duration, self.notes = message["duration"], message["notes"]
-                    return
-                # 0 where the header says nothing: None means that no piece has come.
-                self.estimate = message["estimate"] or 0.0
-                with self._lock:
-                    self._allowed -= 1
-                yield Cut(number, message["start"], message["samples"], message[FILE_MARK], message["lead"])
-                number += 1
-
-
-class Recogniser:
-    """A child that recognises piece after piece, replaced when it dies; it takes a core for each, or for a part of a
-    long one. For one thread."""
-
-    def __init__(self, models: Models, cores: Cores, share: Share, how: Message) -> None:
-        """`how`: what the recogniser is told at its start, as its worker.py describes it."""
-        self._models = models
-        self._cores = cores
-        self._share = share
-        self._how = how
-        self._child: tuple[contextlib.ExitStack, Task] | None = None
-        self._heard = 0.0
-        """Seconds, by this child."""
-        self._until = -1
-        """The end of the last piece that it heard, in samples from the beginning of the recording."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
-        self._drop()
-
-    def recognise(self, cut: Cut, on_message: Callable[[Message], None], cancel: Event) -> None:
-        """Tell of one piece: "progress", "segment" (times from the piece's beginning), "again" before a second try.
-
-        Raises Cancelled, EngineCrashed.
-        """
-        try:
-            try:
-                self._attempt(cut, on_message, cancel)
-            except TaskLost:
-                self._drop()
-                on_message({"event": "again"})
-                self._attempt(cut, on_message, cancel)
-        except TaskLost as error:
-            self._models.check_open(error)
-            raise EngineCrashed(
-                f"The speech engine failed twice at {_clock(cut.begins)} to {_clock(cut.begins + cut.seconds)} of "
-                f"this file: {error}. Nothing else is lost. Try again; if it happens again, the file itself is the "
-                "cause: save it in another format, or leave that part out."
-            ) from error
-
-    def _attempt(self, cut: Cut, on_message: Callable[[Message], None], cancel: Event) -> None:
-        child: Task | None = None
-        over = False
-        while not over:
-            with self._cores.take(self._share, cancel):
-                if child is None:
-                    child = self._begin(cut, cancel)
-                else:
-                    child.send({})
-                over = self._turn(child, on_message, cancel)
-        self._until = cut.start + cut.samples
-        self._heard += cut.seconds
-        if self._heard >= RENEWED_AFTER:
-            self._drop()
-
-    def _begin(self, cut: Cut, cancel: Event) -> Task:
-        """Give a piece to the child. The lead is for one that has not just heard it."""
-        if self._child is None:
-            opened = contextlib.ExitStack()
-            self._child = (opened, opened.enter_context(self._models.get(cancel).begin(kind="recognise", **self._how)))
-        _, child = self._child
-        child.send({"lead": cut.lead, "begin": cut.lead if self._until == cut.start else 0}, cut.file)
-        return child
-
-    def _turn(self, child: Task, on_message: Callable[[Message], None], cancel: Event) -> bool:
-        """Hear what it tells until another file may have the core; True when the piece is done."""
-        for message in child.messages(cancel):
-            if message["event"] == "turn":
-                return False
-            if message["event"] != "done":
-                on_message(message)
-        return True
-
-    def _drop(self) -> None:
-        self._heard, self._until = 0.0, -1
-        if self._child:
-            self._child[0].close()
-            self._child = None
 
 
 class InOrder:
@@ -363,7 +174,3 @@ def transcribe(
         for cut, message in threads.told(cancel):
             order.take(cut, message)
             on_progress(order.seconds)
-
-
-def _clock(seconds: float) -> str:
-    return f"{int(seconds) // 3600}:{int(seconds) // 60 % 60:02}:{int(seconds) % 60:02}"

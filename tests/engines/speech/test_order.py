@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from engines.speech.long_file import Cut, InOrder
+from engines.speech.long_file import InOrder
+from engines.speech.reading import Cut
 from engines.wire import Message
 
 FIRST, SECOND = Cut(0, 0, 16_000 * 30, -1), Cut(1, 16_000 * 30, 16_000 * 30, -1)

@@ -21,7 +21,7 @@ from engines import events
 from engines.errors import Cancelled, EngineCrashed, ServiceUnavailable, StudioError
 from engines.requests import TranscribeRequest
 from engines.results import Transcript
-from engines.speech import long_file
+from engines.speech import recogniser
 from engines.speech.local_engine import LocalEngine
 from engines.speech.onnx_engine import OnnxEngine
 from engines.speech.process import Timeouts
@@ -127,7 +127,7 @@ def test_a_recogniser_is_renewed_before_it_has_grown_large(
     before: set[int], lone: VoskEngine, long_recording: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     usual = lone.transcribe(TranscribeRequest(), long_recording, lambda _: None, Event())
-    monkeypatch.setattr(long_file, "RENEWED_AFTER", 30.0)
+    monkeypatch.setattr(recogniser, "RENEWED_AFTER", 30.0)
     model = only_worker(before)
     seen: set[int] = set()
     over = Event()
