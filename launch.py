@@ -144,7 +144,11 @@ def stamp_lines(files: tuple[str, ...]) -> list[str]:
 
 
 def stamped(files: tuple[str, ...]) -> bool:
-    return STAMP.exists() and VENV_PYTHON.exists() and set(stamp_lines(files)) <= set(STAMP.read_text().splitlines())
+    try:
+        told = STAMP.read_text().splitlines()
+    except FileNotFoundError:
+        return False  # also where another start takes it away at this moment, to install
+    return VENV_PYTHON.exists() and set(stamp_lines(files)) <= set(told)
 
 
 def install(files: tuple[str, ...]) -> None:
