@@ -211,6 +211,8 @@ def assemble(
             TranscriptionKind(speech, own),
             LiveKind(speech, feeds, keep_sound=settings.keep_live_audio, corrections=own),
         ]
+        # Before the stores are handed over: where it fails, they are closed.
+        signer = Signer(read_key(settings.data_dir))
         webhooks = _webhooks(settings, database, opened)
         deliverers = (webhooks, *deliverers, *_firestore(settings))
         metrics = JobMetrics()
@@ -256,7 +258,7 @@ def assemble(
             metrics=metrics,
             check_webhook=webhooks.check,
             senders=tuple(Sender(deliverer, queue.outbox, schedule=schedule) for deliverer in deliverers),
-            signer=Signer(read_key(settings.data_dir)),
+            signer=signer,
             downloads=downloads,
             cut_outs=CutOuts(downloads.store),
             device=device or find_device("cpu"),
